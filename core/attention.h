@@ -1,0 +1,69 @@
+/* Attention on arrays: weights = normalize(mask(query · keyᵀ · scale)), heads = weights · value.
+ * Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2; grouped heads: Ainslie et al., "GQA", 2023.
+ *
+ * Letters: B batch, H query heads, G key/value heads (H a multiple of G; query head h reads h div (H/G)), L queries,
+ * S keys, D head size, Dv value size. The work is cut into row blocks; a block needs no other and allocates nothing. */
+#pragma once
+
+#include "core/dtype.h"
+#include "core/error.h"
+#include "core/mask.h"
+#include "core/view.h"
+
+enum attention_normalize {
+    ATTENTION_SOFTMAX, /* exp(s − max) / Σ exp(s − max) over the allowed keys */
+    ATTENTION_SUM,     /* s / Σ s over the allowed keys; a zero sum gives zero weights */
+    ATTENTION_NONE,    /* the weights are the scores, 0 where disallowed */
+};
+
+/* What a row without an allowed key becomes. An error is the caller's to raise: attention_fully_masked() tells. */
+enum attention_empty_row {
+    ATTENTION_EMPTY_ZERO,    /* weights and output 0 */
+    ATTENTION_EMPTY_UNIFORM, /* 1/S over all S keys; softmax only */
+};
+
+struct attention {
+    enum dtype dtype;       /* DTYPE_FLOAT32 or DTYPE_FLOAT64: of all arrays below */
+    struct view query;      /* [B,H,L,D] */
+    struct view key;        /* [B,G,S,D] */
+    struct view value;      /* [B,G,S,Dv] */
+    struct view heads;      /* [B,H,L,Dv], written; data NULL: the outputs are not wanted */
+    double scale;
+    enum attention_normalize normalize;
+    enum attention_empty_row empty_row;
+    struct mask mask;
+    const unsigned char *poisoned; /* [B,G,S] 1 = the value row overflowed and was zeroed, an error once it is
+                                      weighed; NULL: none */
+};
+
+/* How far a block is computed: the array `rows` of a block then holds … */
+enum attention_stage {
+    ATTENTION_SCORES,  /* query · keyᵀ · scale, masks not applied */
+    ATTENTION_MASKED,  /* after multiply and bias; −∞ where disallowed */
+    ATTENTION_WEIGHTS, /* normalized; also writes `heads` where wanted */
+};
+
+/* Rows [row, row + count) of one head. */
+struct attention_block {
+    size_t batch, head, row, count;
+    void *rows;             /* [count,S] of dtype, contiguous: written */
+    unsigned char *allowed; /* [S] scratch */
+};
+
+/* Whether every shape in `attention` fits every other: views, masks, lengths ≤ S, G divides H, no axis 0. The error's
+ * pointer names the array (/query, /key, /value, /mask/attend …). Everything below asserts it. */
+bool attention_check(const struct attention *attention, struct error *error);
+
+/* Computes one block. False: a number that matters (of an allowed key, or of a result) is not finite in the dtype; the
+ * block's rows are then unusable. Touches only the block's arrays and its rows of `heads`. */
+bool attention_run(const struct attention *attention, enum attention_stage stage, const struct attention_block *block);
+
+/* True where no input of this size can overflow: a bound from max|query|, max|key|, D, scale, multiply, bias and
+ * max|value|. With ATTENTION_SUM only where nothing can cancel, which cannot be told: always false. */
+bool attention_is_bounded(const struct attention *attention);
+
+/* Walks rows in row-major order over [B,H,L] and stores the flat indices of those without an allowed key, at most
+ * `limit` of them; returns how many there are in all. `first_unpadded`: the first such row that query padding does
+ * not explain, or SIZE_MAX. */
+size_t attention_fully_masked(const struct attention *attention, size_t *indices, size_t limit,
+                              size_t *first_unpadded);
