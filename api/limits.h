@@ -5,12 +5,12 @@
 #include <stdint.h>
 
 struct limits {
-    size_t body_bytes;    /* text of one body */
-    size_t depth;         /* nesting of arrays and objects in a body */
-    size_t elements;      /* numbers in one tensor */
-    uint64_t work;        /* multiplications: B·H·L·S·(D+Dv), and projections' */
+    size_t body_bytes;     /* text of one body */
+    size_t depth;          /* nesting of arrays and objects in a body */
+    size_t elements;       /* numbers in one tensor */
+    uint64_t work;         /* multiplications: B·H·L·S·(D+Dv), and projections' */
     uint64_t answer_bytes; /* text of one answer, estimated before it is computed */
-    size_t memory_bytes;  /* arena of one exchange */
+    size_t memory_bytes;   /* arena of one exchange */
 };
 
 /* The defaults of the contract. */

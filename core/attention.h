@@ -23,11 +23,11 @@ enum attention_empty_row {
 };
 
 struct attention {
-    enum dtype dtype;       /* DTYPE_FLOAT32 or DTYPE_FLOAT64: of all arrays below */
-    struct view query;      /* [B,H,L,D] */
-    struct view key;        /* [B,G,S,D] */
-    struct view value;      /* [B,G,S,Dv] */
-    struct view heads;      /* [B,H,L,Dv], written; data NULL: the outputs are not wanted */
+    enum dtype dtype;  /* DTYPE_FLOAT32 or DTYPE_FLOAT64: of all arrays below */
+    struct view query; /* [B,H,L,D] */
+    struct view key;   /* [B,G,S,D] */
+    struct view value; /* [B,G,S,Dv] */
+    struct view heads; /* [B,H,L,Dv], written; data NULL: the outputs are not wanted */
     double scale;
     enum attention_normalize normalize;
     enum attention_empty_row empty_row;
@@ -58,12 +58,17 @@ bool attention_check(const struct attention *attention, struct error *error);
  * block's rows are then unusable. Touches only the block's arrays and its rows of `heads`. */
 bool attention_run(const struct attention *attention, enum attention_stage stage, const struct attention_block *block);
 
-/* True where no input of this size can overflow: a bound from max|query|, max|key|, D, scale, multiply, bias and
- * max|value|. With ATTENTION_SUM only where nothing can cancel, which cannot be told: always false. */
-bool attention_is_bounded(const struct attention *attention);
+/* The largest |number| of query, key and value, or a bound of it. */
+struct attention_magnitudes {
+    double query, key, value;
+};
+
+/* The largest |number| that an output (where none is wanted: a score) can have with inputs of these magnitudes, D,
+ * scale, multiply and bias; INFINITY where that number, or one on the way to it, could overflow. With ATTENTION_SUM
+ * always INFINITY: a sum that cancels can make a weight of any size. */
+double attention_bound(const struct attention *attention, const struct attention_magnitudes *magnitudes);
 
 /* Walks rows in row-major order over [B,H,L] and stores the flat indices of those without an allowed key, at most
  * `limit` of them; returns how many there are in all. `first_unpadded`: the first such row that query padding does
  * not explain, or SIZE_MAX. */
-size_t attention_fully_masked(const struct attention *attention, size_t *indices, size_t limit,
-                              size_t *first_unpadded);
+size_t attention_fully_masked(const struct attention *attention, size_t *indices, size_t limit, size_t *first_unpadded);

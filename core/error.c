@@ -19,7 +19,8 @@ bool error_set(struct error *error, enum error_code code, const char *pointer, c
     return false;
 }
 
-static void error_fill(char *text, size_t size, const char *format, va_list arguments) {
+__attribute__((format(printf, 3, 0))) static void error_fill(char *text, size_t size, const char *format,
+                                                             va_list arguments) {
     if (text[0] == '\0')
         vsnprintf(text, size, format, arguments);
 }
@@ -40,17 +41,15 @@ bool error_received(struct error *error, const char *format, ...) {
     return false;
 }
 
-static const char *const error_slugs[ERROR_CODE_COUNT] = {
-    [ERROR_NONE] = "none",
+static const char *const error_slugs[ERROR_CODE_COUNT] = {[ERROR_NONE] = "none",
 #define ERROR_SLUG(name, slug, title) [ERROR_##name] = slug,
-    ERROR_CODES(ERROR_SLUG)
+                                                          ERROR_CODES(ERROR_SLUG)
 #undef ERROR_SLUG
 };
 
-static const char *const error_titles[ERROR_CODE_COUNT] = {
-    [ERROR_NONE] = "",
+static const char *const error_titles[ERROR_CODE_COUNT] = {[ERROR_NONE] = "",
 #define ERROR_TITLE(name, slug, title) [ERROR_##name] = title,
-    ERROR_CODES(ERROR_TITLE)
+                                                           ERROR_CODES(ERROR_TITLE)
 #undef ERROR_TITLE
 };
 

@@ -62,13 +62,13 @@ enum error_code {
 };
 
 struct error {
-    enum error_code code;       /* ERROR_NONE: nothing is wrong */
-    bool has_pointer;           /* pointer is meant ("" is the whole body) */
-    char pointer[256];          /* JSON Pointer to what is wrong */
-    char detail[768];           /* one sentence: the two things that disagree, and what to do */
-    char expected[192];         /* "" where it does not apply */
-    char received[192];         /* "" where it does not apply */
-    bool has_position;          /* line, column and offset are meant (JSON syntax) */
+    enum error_code code;        /* ERROR_NONE: nothing is wrong */
+    bool has_pointer;            /* pointer is meant ("" is the whole body) */
+    char pointer[256];           /* JSON Pointer to what is wrong */
+    char detail[768];            /* one sentence: the two things that disagree, and what to do */
+    char expected[192];          /* "" where it does not apply */
+    char received[192];          /* "" where it does not apply */
+    bool has_position;           /* line, column and offset are meant (JSON syntax) */
     size_t line, column, offset; /* line and column from 1, offset in bytes from 0 */
 };
 

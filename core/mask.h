@@ -5,6 +5,8 @@
  * Disallowed keys are left out of the row, never weighed by a large negative number. */
 #pragma once
 
+#include "core/dtype.h"
+#include "core/error.h"
 #include "core/view.h"
 
 #include <stdbool.h>
@@ -30,9 +32,10 @@ enum mask_align {
 
 struct mask_part {
     enum mask_kind kind;
-    struct view values;     /* ATTEND, BLOCK, MULTIPLY, BIAS: [B|1,H|1,L|1,S]; QUERY_PADDING: [B|1,1,L,1] */
-    ptrdiff_t left, right;  /* WINDOW: keys to either side, −1 = open */
-    const size_t *lengths;  /* LENGTHS: [B] */
+    const char *pointer;   /* the argument it came from, for messages: "/mask/attend", "/mask/padding" … */
+    struct view values;    /* ATTEND, BLOCK, MULTIPLY, BIAS: [B|1,H|1,L|1,S]; QUERY_PADDING: [B|1,1,L,1] */
+    ptrdiff_t left, right; /* WINDOW: keys to either side, −1 = open */
+    const size_t *lengths; /* LENGTHS: [B] */
 };
 
 enum { MASK_PARTS_MAX = 16 };
@@ -43,7 +46,26 @@ struct mask {
     enum mask_align align;
 };
 
-/* The half-open range of keys that the rules leave to a row. */
+/* The lengths that a mask is read against. */
+struct mask_axes {
+    size_t batch, heads, queries, keys;
+};
+
+/* The half-open range of keys that the rules leave to a row; empty: 0, 0. */
 struct mask_range {
     size_t begin, end;
 };
+
+/* Whether every part fits the axes. Called by attention_check(); the other functions assert it. */
+bool mask_check(const struct mask *mask, const struct mask_axes *axes, struct error *error);
+
+/* What causal, window, lengths and query padding leave to query `row` of item `batch`. The element parts (attend,
+ * block, bias) may take more keys away: mask_row() in core/mask_row.c. `dtype`: of the parts' values. */
+struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                            size_t row);
+
+/* Whether query padding hides query `row` of item `batch`. */
+bool mask_pads_query(const struct mask *mask, enum dtype dtype, size_t batch, size_t row);
+
+/* Whether the keys of a row can differ from head to head. */
+bool mask_varies_by_head(const struct mask *mask);

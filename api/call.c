@@ -1,0 +1,8 @@
+/* Names of a call's parts. */
+#include "api/call.h"
+
+const char *call_result_name(enum result result) {
+    static const char *const names[RESULT_COUNT] = {"query",  "key",     "value", "scores",
+                                                    "masked", "weights", "heads", "output"};
+    return names[result];
+}

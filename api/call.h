@@ -1,0 +1,105 @@
+/* What a request asks for, decoded but not yet checked as a whole: the members of the contract's section 3 as values.
+ * Everything lives in the exchange's arena; nothing of jansson is left. */
+#pragma once
+
+#include "core/attention.h"
+#include "core/dtype.h"
+#include "core/mask.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { TENSOR_RANK_MAX = 4 };
+
+/* A tensor as it arrived, in the call's dtype, row-major. */
+struct tensor {
+    void *data; /* NULL: absent */
+    size_t rank;
+    size_t shape[TENSOR_RANK_MAX];
+    size_t count;
+};
+
+/* Labels of positions: one list for all, or one for each item of a batch. */
+struct labels {
+    bool given;
+    bool per_item;        /* lists of lists */
+    size_t lists, length; /* after filling up: every list has `length` names */
+    size_t *list_lengths; /* as they arrived */
+    const char **names;   /* [lists, length] */
+};
+
+struct call_projection {
+    struct tensor weight, bias; /* weight absent: identity */
+};
+
+/* What the axes of a mask part's values mean. */
+enum call_mask_form {
+    CALL_MASK_RULE,    /* no values */
+    CALL_MASK_SCORES,  /* [L,S] or [B|1,H|1,L|1,S] */
+    CALL_MASK_KEYS,    /* [S] or [B,S] */
+    CALL_MASK_QUERIES, /* [L] or [B,L] */
+    CALL_MASK_ITEMS,   /* [B] */
+};
+
+struct call_mask_part {
+    enum mask_kind kind;
+    enum call_mask_form form;
+    const char *pointer;
+    struct tensor values;  /* as it arrived */
+    ptrdiff_t left, right; /* window */
+};
+
+/* The results by their names in `return`, in the answer's order. */
+enum result {
+    RESULT_QUERY,
+    RESULT_KEY,
+    RESULT_VALUE,
+    RESULT_SCORES,
+    RESULT_MASKED,
+    RESULT_WEIGHTS,
+    RESULT_HEADS,
+    RESULT_OUTPUT,
+    RESULT_COUNT
+};
+
+enum call_align { CALL_ALIGN_AUTO, CALL_ALIGN_TOP_LEFT, CALL_ALIGN_BOTTOM_RIGHT };
+
+enum call_fully_masked { CALL_FULLY_MASKED_ZERO, CALL_FULLY_MASKED_UNIFORM, CALL_FULLY_MASKED_ERROR };
+
+enum call_layout { CALL_LAYOUT_IN_OUT, CALL_LAYOUT_OUT_IN };
+
+struct call {
+    enum dtype dtype;
+
+    struct tensor inputs, query, key, value, context;
+    struct labels tokens, query_tokens, key_tokens;
+    const char *pad_token;
+
+    size_t num_heads, num_kv_heads; /* 0: not given */
+
+    struct call_projection projection_query, projection_key, projection_value, projection_output;
+    enum call_layout layout;
+    bool has_projections, has_state_dict;
+
+    bool has_scale;
+    double scale;
+
+    bool has_mask;
+    enum call_align align;
+    size_t mask_count;
+    struct call_mask_part mask[MASK_PARTS_MAX];
+
+    enum attention_normalize normalize;
+    enum call_fully_masked fully_masked;
+    bool average_heads;
+
+    bool add_norm;
+    double epsilon;
+    struct tensor norm_weight, norm_bias;
+
+    bool returns[RESULT_COUNT];
+    int decimals; /* −1: shortest */
+    bool b64;
+};
+
+const char *call_result_name(enum result result);

@@ -1,0 +1,216 @@
+/* From a body's text to a call: scan.c takes the numbers out, jansson reads what is left, and each member is decoded
+ * by its row of api/member.c. json_t values do not leave this file and the decoders it calls. */
+#include "api/decode.h"
+
+#include "api/decode_tokens.h"
+#include "api/member.h"
+#include "api/value.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* jansson's allocations go to the arena of the exchange whose body this thread is decoding. */
+static _Thread_local struct {
+    struct arena *arena;
+    struct error *error;
+} decode_memory;
+
+static void *decode_malloc(size_t size) {
+    return arena_alloc(decode_memory.arena, size, 1, decode_memory.error);
+}
+
+static void decode_free(void *pointer) {
+    (void)pointer; /* the arena frees all at once */
+}
+
+void decode_init(void) {
+    json_set_alloc_funcs(decode_malloc, decode_free);
+    json_object_seed(0);
+}
+
+/* What a person most likely did wrong, from the text at the place where it stops being JSON. */
+static const char *decode_hint(const char *text) {
+    if (*text == '\0')
+        return " The body ends too early: a bracket, brace or quote is not closed, or the upload was cut.";
+    if (*text == '\'')
+        return " JSON strings and names take double quotes.";
+    if (strncmp(text, "NaN", 3) == 0 || strncmp(text, "Infinity", 8) == 0 || strncmp(text, "-Infinity", 9) == 0)
+        return " JSON has no NaN or Infinity; a key is disallowed by null in mask.bias, or by mask.attend.";
+    if (strncmp(text, "True", 4) == 0 || strncmp(text, "False", 5) == 0 || strncmp(text, "None", 4) == 0)
+        return " JSON writes true, false and null; in Python, json.dumps() does that.";
+    if (*text == ']' || *text == '}')
+        return " Look for a comma before the bracket, or a bracket of the wrong kind.";
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        return " Leave out the byte order mark.";
+    if (*text == '.' || *text == '+' || (*text >= '0' && *text <= '9'))
+        return " Numbers are written like -1.5e-3: no plus sign or zeros in front, a digit on both sides of the point.";
+    return "";
+}
+
+/* The length of the token that jansson's message ends in: near '…'. */
+static size_t decode_near_length(const char *message) {
+    const char *near = strstr(message, " near '"), *last = strrchr(message, '\'');
+    return near == NULL || last <= near + 6 ? 0 : (size_t)(last - (near + 7));
+}
+
+/* jansson's refusal as an error of the body. */
+static bool decode_syntax_error(const struct scan *scan, const json_error_t *refusal, struct error *error) {
+    size_t near = decode_near_length(refusal->text);
+    size_t position = refusal->position > 0 ? (size_t)refusal->position : 0;
+    size_t offset = scan_body_offset(scan, position >= near ? position - near : 0);
+    const char *text = scan->body + offset;
+    struct error place = {0};
+    scan_position(scan->body, offset, &place);
+    int message = (int)strcspn(refusal->text, "\n");
+    const char *cut = strstr(refusal->text, " near ");
+    if (cut != NULL)
+        message = (int)(cut - refusal->text);
+
+    switch (json_error_code(refusal)) {
+    case json_error_duplicate_key:
+        error_set(error, ERROR_DUPLICATE_MEMBER, NULL,
+                  "The name %.*s occurs a second time in its object at line %zu, column %zu: write each member once.",
+                  (int)(near < 60 ? near : 60), text, place.line, place.column);
+        break;
+    case json_error_invalid_utf8:
+        error_set(error, ERROR_INVALID_UTF8, NULL,
+                  "The body is not UTF-8 at line %zu, column %zu: send the text in UTF-8.", place.line, place.column);
+        break;
+    default:
+        error_set(error, ERROR_INVALID_JSON, NULL,
+                  "The body stops being JSON at line %zu, column %zu, near %s%.*s%s: %.*s.%s", place.line, place.column,
+                  *text == '\0' ? "" : "\"", (int)strcspn(text, "\r\n") < 20 ? (int)strcspn(text, "\r\n") : 20, text,
+                  *text == '\0' ? "its end" : "\"", message, refusal->text, decode_hint(text));
+    }
+    scan_position(scan->body, offset, error);
+    return false;
+}
+
+/* The envelope as jansson's value, NULL with an error. */
+static json_t *decode_envelope(const struct scan *scan, struct error *error) {
+    json_error_t refusal;
+    json_t *root = json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &refusal);
+    bool has_nul = memchr(scan->envelope, '\0', scan->envelope_size) != NULL; /* jansson lets one pass at the end */
+    if (error->code != ERROR_NONE)
+        return NULL; /* the arena refused */
+    if (root != NULL && !scan->stopped && !has_nul)
+        return root;
+    if (root == NULL)
+        return decode_syntax_error(scan, &refusal, error), NULL;
+    size_t offset = scan->stopped ? scan->stopped_at : scan->body_size - 1;
+    error_set(error, ERROR_INVALID_JSON, NULL, "The body is not valid JSON at byte %zu.", offset);
+    scan_position(scan->body, offset, error);
+    return NULL;
+}
+
+/* "dtype" alone, before everything that depends on it. */
+static bool decode_dtype(const struct decoder *decoder, const json_t *root) {
+    static const char *const names[] = {"float32", "float64"};
+    const json_t *json = json_object_get(root, "dtype");
+    size_t index = DTYPE_FLOAT32;
+    if (json != NULL && !json_is_null(json) && !value_choice(decoder, json, "/dtype", names, 2, &index))
+        return false;
+    decoder->call->dtype = (enum dtype)index;
+    return true;
+}
+
+/* The name is known, supported, and belongs to the route. */
+static bool decode_check_name(const struct decoder *decoder, const char *name) {
+    struct value_pointer pointer = value_child("", name);
+    const struct member *member = member_find(name);
+    const char *nearest = member == NULL ? member_nearest(name) : NULL;
+    if (nearest != NULL) {
+        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
+                  "There is no member \"%.60s\": did you mean \"%s\"?", name, nearest);
+        return error_expected(decoder->error, "\"%s\"", nearest);
+    }
+    if (member == NULL)
+        return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
+                         "There is no member \"%.60s\": GET /v1/attention lists all members.", name);
+    for (size_t i = 0; i < ROUTE_REFUSED_MAX && decoder->route->refused[i] != NULL; i++)
+        if (strcmp(name, decoder->route->refused[i]) == 0)
+            return error_set(decoder->error, ERROR_WRONG_ROUTE, pointer.text,
+                             "%s does not take \"%s\": send it to %s, or to /v1/attention, which takes every member.",
+                             decoder->route->path, name, decoder->route->instead);
+    if (member->decode == NULL)
+        return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer.text,
+                         "\"%s\" is not supported yet: leave it out.", name);
+    return true;
+}
+
+/* Every member of the root in the table's order. */
+static bool decode_members(struct decoder *decoder, const json_t *root) {
+    const char *name;
+    json_t *json;
+    json_object_foreach((json_t *)root, name, json) {
+        if (!json_is_null(json) && !decode_check_name(decoder, name))
+            return false;
+        if (json_is_null(json) && member_find(name) == NULL && !decode_check_name(decoder, name))
+            return false;
+    }
+    for (size_t i = 0; member_at(i) != NULL; i++) {
+        const struct member *member = member_at(i);
+        json = json_object_get(root, member->name);
+        if (json == NULL || json_is_null(json))
+            continue;
+        if (!member->decode(decoder, json, value_child("", member->name).text))
+            return false;
+    }
+    return decode_tokens_finish(decoder);
+}
+
+static void decode_defaults(const struct route *route, struct call *call) {
+    enum dtype dtype = call->dtype;
+    *call = (struct call){.dtype = dtype, .decimals = -1, .epsilon = 1e-5};
+    call->returns[RESULT_WEIGHTS] = true;
+    call->returns[RESULT_OUTPUT] = true;
+    if (route->causal) {
+        call->mask_count = 1;
+        call->mask[0] = (struct call_mask_part){.kind = MASK_CAUSAL, .pointer = "/mask/causal"};
+    }
+}
+
+bool decode_call(const struct limits *limits, const struct route *route, const char *body, size_t size,
+                 struct arena *arena, struct call *call, struct error *error) {
+    if (size == 0)
+        return error_set(error, ERROR_EMPTY_BODY, NULL,
+                         "The body is empty: send a JSON object, such as {\"inputs\": [[1,0],[0,1]]}.");
+    decode_memory.arena = arena;
+    decode_memory.error = error;
+    struct scan scan;
+    const json_t *embeddings = NULL;
+    struct decoder decoder = {.limits = limits,
+                              .scan = &scan,
+                              .route = route,
+                              .arena = arena,
+                              .error = error,
+                              .call = call,
+                              .embeddings = &embeddings};
+
+    /* Numbers are rounded once, to the dtype computed in, which stands somewhere in the text. A body without the word
+     * is float32's; one that has it elsewhere (a token, say) is scanned again. */
+    enum dtype guess = memmem(body, size, "float64", 7) != NULL ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
+    for (;;) {
+        if (!scan_body(body, size, guess, limits, arena, &scan, error))
+            return false;
+        json_auto_t *root = decode_envelope(&scan, error);
+        if (root == NULL)
+            return false;
+        if (!json_is_object(root)) {
+            const char *received = value_describe(&decoder, root);
+            error_set(error, ERROR_WRONG_TYPE, "",
+                      "The body must be a JSON object, such as {\"inputs\": "
+                      "[[1,0],[0,1]]}, not %s.",
+                      received);
+            error_expected(error, "an object");
+            return error_received(error, "%s", received);
+        }
+        if (!decode_dtype(&decoder, root))
+            return false;
+        if (call->dtype == guess) {
+            decode_defaults(route, call);
+            return decode_members(&decoder, root);
+        }
+        guess = call->dtype;
+    }
+}

@@ -1,0 +1,136 @@
+/* Rows of numbers as the answer's text: nested arrays, or base64. */
+#include "api/encode.h"
+
+#include "api/base64.h"
+#include "api/number.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ENCODE_OPENING = 192, ENCODE_ROW_BRACKETS = 16 };
+
+size_t encode_size(const struct encode *encode, size_t count) {
+    size_t cols = encode->shape[encode->rank - 1];
+    size_t number = encode->dtype == DTYPE_FLOAT32 ? (size_t)NUMBER_MAX_F32 : (size_t)NUMBER_MAX_F64;
+    if (encode->decimals >= 0) {
+        size_t digits = encode->at_most_one              ? 1
+                        : encode->dtype == DTYPE_FLOAT32 ? FLT_MAX_10_EXP + 1
+                                                         : DBL_MAX_10_EXP + 1;
+        number = digits + (size_t)encode->decimals + 3; /* sign, point, comma */
+    }
+    if (encode->b64)
+        return base64_encoded_size(count * cols * dtype_size(encode->dtype)) + ENCODE_OPENING;
+    return count * (cols * number + ENCODE_ROW_BRACKETS) + ENCODE_OPENING;
+}
+
+static char *encode_number(const struct encode *encode, double value, char *text) {
+    if (encode->decimals >= 0)
+        return number_write_fixed(value, encode->decimals, text);
+    return encode->dtype == DTYPE_FLOAT32 ? number_write_f32((float)value, text) : number_write_f64(value, text);
+}
+
+/* One row's numbers, commas between. NULL: one is not finite. */
+static char *encode_row(const struct encode *encode, const void *row, size_t cols, char *text) {
+    for (size_t i = 0; i < cols; i++) {
+        double value = encode->dtype == DTYPE_FLOAT32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
+        if (i > 0)
+            *text++ = ',';
+        if (isfinite(value)) {
+            text = encode_number(encode, value, text);
+        } else if (encode->null_minus_inf && value == -INFINITY) {
+            memcpy(text, "null", 4);
+            text += 4;
+        } else {
+            return NULL;
+        }
+    }
+    return text;
+}
+
+/* How many of the axes before the row's begin (or, with the row's successor, end) at a row. */
+static size_t encode_boundaries(const struct encode *encode, size_t row) {
+    size_t boundaries = 0, length = 1;
+    for (size_t axis = encode->rank - 1; axis-- > 0; boundaries++) {
+        length *= encode->shape[axis];
+        if (row % length != 0)
+            break;
+    }
+    return boundaries;
+}
+
+static bool encode_nested(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
+                          char **text) {
+    size_t cols = encode->shape[encode->rank - 1];
+    char *place = *text;
+    for (size_t row = first; row < first + count; row++, rows += row_size) {
+        if (row > 0)
+            *place++ = ',';
+        for (size_t i = encode_boundaries(encode, row); i > 0; i--)
+            *place++ = '[';
+        *place++ = '[';
+        place = encode_row(encode, rows, cols, place);
+        if (place == NULL)
+            return false;
+        *place++ = ']';
+        for (size_t i = encode_boundaries(encode, row + 1); i > 0; i--)
+            *place++ = ']';
+    }
+    *text = place;
+    return true;
+}
+
+static bool encode_finite(const struct encode *encode, const void *row, size_t cols) {
+    for (size_t i = 0; i < cols; i++) {
+        double value = encode->dtype == DTYPE_FLOAT32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
+        if (!isfinite(value) && !(encode->null_minus_inf && value == -INFINITY))
+            return false;
+    }
+    return true;
+}
+
+/* Base64 groups are three bytes and may span rows: what is left of a row is carried into the next. */
+static bool encode_base64(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
+                          char **text) {
+    size_t cols = encode->shape[encode->rank - 1], size = cols * dtype_size(encode->dtype);
+    char *place = *text;
+    if (first == 0) {
+        place += sprintf(place, "{\"shape\":[");
+        for (size_t axis = 0; axis < encode->rank; axis++)
+            place += sprintf(place, "%s%zu", axis > 0 ? "," : "", encode->shape[axis]);
+        place +=
+            sprintf(place, "],\"dtype\":\"%s\",\"b64\":\"", encode->dtype == DTYPE_FLOAT32 ? "float32" : "float64");
+    }
+    unsigned char carry[3];
+    size_t carried = 0;
+    for (size_t row = 0; row < count; row++, rows += row_size) {
+        if (!encode_finite(encode, rows, cols))
+            return false;
+        size_t begin = 0;
+        while (carried > 0 && carried < 3 && begin < size)
+            carry[carried++] = (unsigned char)rows[begin++];
+        if (carried == 3) {
+            place = base64_encode(carry, 3, place);
+            carried = 0;
+        }
+        size_t whole = (size - begin) / 3 * 3;
+        place = base64_encode(rows + begin, whole, place);
+        for (begin += whole; begin < size; begin++)
+            carry[carried++] = (unsigned char)rows[begin];
+    }
+    place = base64_encode(carry, carried, place);
+    if (first + count == encode->rows) {
+        *place++ = '"';
+        *place++ = '}';
+    }
+    *text = place;
+    return true;
+}
+
+bool encode_rows(const struct encode *encode, size_t first, size_t count, const void *rows, size_t stride,
+                 char **text) {
+    size_t row_size = stride * dtype_size(encode->dtype);
+    return encode->b64 ? encode_base64(encode, first, count, rows, row_size, text)
+                       : encode_nested(encode, first, count, rows, row_size, text);
+}

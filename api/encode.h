@@ -1,0 +1,30 @@
+/* Rows of numbers as the answer's text. */
+#pragma once
+
+#include "core/dtype.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How a result is written. */
+struct encode {
+    enum dtype dtype;
+    bool b64;            /* {"shape", "dtype", "b64"} in place of nested arrays */
+    int decimals;        /* −1: shortest */
+    bool at_most_one;    /* no number is larger than 1: softmax weights */
+    bool null_minus_inf; /* −∞ is written as null (in b64 it stays) */
+    size_t rank;         /* of the result; its last axis is a row */
+    size_t shape[4];
+    size_t rows; /* product of the axes but the last */
+};
+
+/* Most bytes that `count` rows take, with brackets, commas and what opens and closes the tensor. */
+size_t encode_size(const struct encode *encode, size_t count);
+
+/* Pieces of one tensor must be cut at multiples of this many rows (base64 groups are three bytes). */
+enum { ENCODE_ROWS_MULTIPLE = 3 };
+
+/* Writes rows [first, first + count) of the tensor, each `stride` elements after the one before, with what opens the
+ * tensor before its first row and what closes it after its last; *text is moved behind them. False: a number is not
+ * finite. */
+bool encode_rows(const struct encode *encode, size_t first, size_t count, const void *rows, size_t stride, char **text);

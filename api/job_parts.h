@@ -1,0 +1,40 @@
+/* What a job is made of: private to job.c, which runs parts, and job_cut.c, which cuts them. */
+#pragma once
+
+#include "api/encode.h"
+#include "api/job.h"
+#include "api/plan.h"
+
+enum job_phase_kind {
+    JOB_HEAD,    /* the answer's text before its results */
+    JOB_PROJECT, /* rows of query, key or value through their map */
+    JOB_ATTEND,  /* rows of attention, for the output alone */
+    JOB_RESULT,  /* rows of a result, computed and written */
+};
+
+struct job_phase {
+    enum job_phase_kind kind;
+    enum result result;         /* JOB_RESULT */
+    struct encode encode;       /* JOB_RESULT */
+    const struct plan_map *map; /* JOB_PROJECT */
+    size_t rows, rows_per_part;
+    size_t first_part, part_count;
+    size_t barrier; /* parts below it must be done before one of these starts */
+    bool is_last;
+};
+
+enum { JOB_PHASES_MAX = 1 + 3 + 1 + RESULT_COUNT };
+
+struct job {
+    struct plan plan;
+    struct call call; /* the plan's */
+    const char *head;
+    size_t phase_count, part_count;
+    struct job_phase phases[JOB_PHASES_MAX];
+    size_t rows_max, cols_max; /* of the parts that need scratch */
+    size_t text_max;           /* bytes */
+    bool is_small;
+};
+
+/* job_cut.c: fills in everything after `head` for a job whose plan stands. */
+void job_cut(struct job *job, size_t head_size);

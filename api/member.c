@@ -1,0 +1,246 @@
+/* The members of a request as rows of one table: see member.h. */
+#include "api/member.h"
+
+#include "api/decode_mask.h"
+#include "api/decode_projections.h"
+#include "api/decode_tokens.h"
+
+#include <string.h>
+
+static bool member_inputs(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->inputs);
+}
+
+static bool member_query(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->query);
+}
+
+static bool member_key(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->key);
+}
+
+static bool member_value(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->value);
+}
+
+static bool member_context(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->context);
+}
+
+static bool member_tokens(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return decode_tokens_labels(decoder, json, pointer, &decoder->call->tokens);
+}
+
+static bool member_query_tokens(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return decode_tokens_labels(decoder, json, pointer, &decoder->call->query_tokens);
+}
+
+static bool member_key_tokens(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return decode_tokens_labels(decoder, json, pointer, &decoder->call->key_tokens);
+}
+
+enum { MEMBER_HEADS_MAX = 1 << 20 };
+
+static bool member_num_heads(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_size(decoder, json, pointer, 1, MEMBER_HEADS_MAX, &decoder->call->num_heads);
+}
+
+static bool member_num_kv_heads(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    if (decoder->call->num_heads == 0)
+        return error_set(decoder->error, ERROR_MISSING_MEMBER, "/num_heads",
+                         "num_kv_heads needs num_heads: give the number of query heads too.");
+    return value_size(decoder, json, pointer, 1, MEMBER_HEADS_MAX, &decoder->call->num_kv_heads);
+}
+
+static bool member_scale(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    decoder->call->has_scale = true;
+    return value_number(decoder, json, pointer, &decoder->call->scale);
+}
+
+static bool member_normalize(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    static const char *const names[] = {"softmax", "sum", "none"};
+    size_t index;
+    if (!value_choice(decoder, json, pointer, names, 3, &index))
+        return false;
+    decoder->call->normalize = (enum attention_normalize)index;
+    return true;
+}
+
+static bool member_fully_masked(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    static const char *const names[] = {"zero", "uniform", "error"};
+    size_t index;
+    if (!value_choice(decoder, json, pointer, names, 3, &index))
+        return false;
+    if (index == CALL_FULLY_MASKED_UNIFORM && decoder->call->normalize != ATTENTION_SOFTMAX)
+        return error_set(decoder->error, ERROR_CONFLICT, pointer,
+                         "fully_masked \"uniform\" goes with normalize \"softmax\" only: use \"zero\" or \"error\".");
+    decoder->call->fully_masked = (enum call_fully_masked)index;
+    return true;
+}
+
+static bool member_average_heads(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_bool(decoder, json, pointer, &decoder->call->average_heads);
+}
+
+/* true, or {"epsilon", "weight", "bias"}. */
+static bool member_add_norm(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    struct call *call = decoder->call;
+    if (json_is_boolean(json))
+        return value_bool(decoder, json, pointer, &call->add_norm);
+    if (!json_is_object(json))
+        return value_wrong_type(decoder, json, pointer,
+                                "true, false or an object with any of \"epsilon\", \"weight\" and \"bias\"");
+    call->add_norm = true;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)json, name, value) {
+        struct value_pointer place = value_child(pointer, name);
+        bool ok = true;
+        if (json_is_null(value))
+            continue;
+        if (strcmp(name, "epsilon") == 0)
+            ok = value_number(decoder, value, place.text, &call->epsilon);
+        else if (strcmp(name, "weight") == 0)
+            ok = value_tensor(decoder, value, place.text, VALUE_NUMBERS, &call->norm_weight);
+        else if (strcmp(name, "bias") == 0)
+            ok = value_tensor(decoder, value, place.text, VALUE_NUMBERS, &call->norm_bias);
+        else
+            return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, place.text,
+                             "add_norm has no \"%.40s\"; it has \"epsilon\", \"weight\" and \"bias\".", name);
+        if (!ok)
+            return false;
+    }
+    if (call->epsilon >= 0)
+        return true;
+    error_set(decoder->error, ERROR_OUT_OF_RANGE, "/add_norm/epsilon",
+              "add_norm.epsilon is %.9g; it is added to a variance and must not be negative.", call->epsilon);
+    return error_received(decoder->error, "%.9g", call->epsilon);
+}
+
+/* Results that the contract names and that are not there yet. */
+static const char *const member_later_results[] = {"capped", "lse", "present_key", "present_value", "projections"};
+
+static const char *member_result_at(size_t index) {
+    return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
+}
+
+static bool member_return_one(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    if (!json_is_string(json))
+        return value_wrong_type(decoder, json, pointer, "the name of a result");
+    const char *name = json_string_value(json);
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (strcmp(name, call_result_name((enum result)i)) == 0)
+            return decoder->call->returns[i] = true;
+    for (size_t i = 0; i < sizeof member_later_results / sizeof *member_later_results; i++)
+        if (strcmp(name, member_later_results[i]) == 0)
+            return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
+                             "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
+    const char *nearest = value_nearest(name, member_result_at);
+    static const char all[] = "query, key, value, scores, masked, weights, heads, output";
+    error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
+              nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
+                              : "There is no result \"%.60s\"; the results are %s.",
+              name, nearest != NULL ? nearest : all);
+    error_expected(decoder->error, "any of %s", all);
+    return error_received(decoder->error, "\"%.60s\"", name);
+}
+
+static bool member_return(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    if (!json_is_array(json) || json_array_size(json) == 0 || value_item(decoder, json) != NULL)
+        return value_wrong_type(decoder, json, pointer, "an array of result names, such as [\"weights\", \"output\"]");
+    memset(decoder->call->returns, 0, sizeof decoder->call->returns);
+    for (size_t i = 0; i < json_array_size(json); i++)
+        if (!member_return_one(decoder, json_array_get(json, i), value_element(pointer, i).text))
+            return false;
+    return true;
+}
+
+/* Read before all others, by api/decode.c. */
+static bool member_dtype(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    (void)decoder, (void)json, (void)pointer;
+    return true;
+}
+
+static bool member_decimals(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    size_t decimals;
+    if (!value_size(decoder, json, pointer, 0, 17, &decimals))
+        return false;
+    decoder->call->decimals = (int)decimals;
+    return true;
+}
+
+static bool member_encoding(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    static const char *const names[] = {"json", "b64"};
+    size_t index;
+    if (!value_choice(decoder, json, pointer, names, 2, &index))
+        return false;
+    decoder->call->b64 = index == 1;
+    if (decoder->call->b64 && decoder->call->decimals >= 0)
+        return error_set(decoder->error, ERROR_CONFLICT, "/decimals",
+                         "decimals is for numbers written as text; encoding \"b64\" has none: leave one of them out.");
+    return true;
+}
+
+static const char member_tensor[] = "tensor";
+
+static const struct member member_table[] = {
+    {"inputs", member_inputs, member_tensor, "Query, key and value at once.", NULL},
+    {"query", member_query, member_tensor, "The queries: [E], [L,E], [B,L,E] or [B,H,L,D].", NULL},
+    {"key", member_key, member_tensor, "The keys: [S,E], [B,S,E] or [B,G,S,D].", NULL},
+    {"value", member_value, member_tensor, "The values; their feature size may differ.", "key"},
+    {"context", member_context, member_tensor, "Key and value at once.", NULL},
+    {"tokens", member_tokens, "array of strings, or one for each batch item", "Labels of the positions.", NULL},
+    {"query_tokens", member_query_tokens, "as tokens", "Labels of the queries, where they differ from the keys'.",
+     NULL},
+    {"key_tokens", member_key_tokens, "as tokens", "Labels of the keys, where they differ from the queries'.", NULL},
+    {"embeddings", decode_tokens_embeddings, "object: token to vector", "The tokens' vectors, in place of tensors.",
+     NULL},
+    {"pad_token", decode_tokens_pad, "string", "Positions with this token are padding: hidden as keys.", NULL},
+    {"num_heads", member_num_heads, "whole number", "Splits the features into heads.", "1"},
+    {"num_kv_heads", member_num_kv_heads, "whole number", "Fewer key and value heads: grouped queries.", "num_heads"},
+    {"projections", decode_projections, "object", "Learned maps of query, key, value and output.", "none"},
+    {"scale", member_scale, "number", "Factor on query · key.", "1/sqrt(D)"},
+    {"softcap", NULL, "number", "Bounds the scores by a tanh; not supported yet.", "off"},
+    {"mask", decode_mask, "\"causal\", tensor of booleans, or object of parts", "Which keys a query may attend to.",
+     "none"},
+    {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
+    {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
+    {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
+    {"rotary", NULL, "object", "Rotary positions; not supported yet.", "off"},
+    {"past_key", NULL, member_tensor, "A cache put before the keys; not supported yet.", NULL},
+    {"past_value", NULL, member_tensor, "A cache put before the values; not supported yet.", NULL},
+    {"add_zero_attn", NULL, "true or false", "One more key and value of zeros; not supported yet.", "false"},
+    {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
+    {"gate", NULL, "object", "Multiplies the merged heads; not supported yet.", "off"},
+    {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
+     "What a row without an allowed key becomes.", "zero"},
+    {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
+    {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
+    {"return", member_return, "array of names", "Results: query, key, value, scores, masked, weights, heads, output.",
+     "weights, output"},
+    {"dtype", member_dtype, "\"float32\" or \"float64\"", "What is computed and answered in.", "float32"},
+    {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},
+    {"encoding", member_encoding, "\"json\" or \"b64\"", "How results are written.", "json"},
+    {"seed", NULL, "whole number", "For projections.init; not supported yet.", "0"},
+};
+
+enum { MEMBER_COUNT = sizeof member_table / sizeof *member_table };
+
+const struct member *member_at(size_t index) {
+    return index < MEMBER_COUNT ? &member_table[index] : NULL;
+}
+
+const struct member *member_find(const char *name) {
+    for (size_t i = 0; i < MEMBER_COUNT; i++)
+        if (strcmp(name, member_table[i].name) == 0)
+            return &member_table[i];
+    return NULL;
+}
+
+static const char *member_name_at(size_t index) {
+    return index < MEMBER_COUNT ? member_table[index].name : NULL;
+}
+
+const char *member_nearest(const char *name) {
+    return value_nearest(name, member_name_at);
+}

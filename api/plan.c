@@ -1,0 +1,195 @@
+/* From a call to a computation: see plan.h. */
+#include "api/plan.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+
+/* Labels and positions must be equally many. */
+static bool plan_labels_fit(const struct labels *labels, const char *pointer, size_t batch, size_t length,
+                            const char *what, struct error *error) {
+    if (!labels->given)
+        return true;
+    if (labels->per_item && labels->lists != batch) {
+        error_set(error, ERROR_SHAPE_MISMATCH, pointer, "%s has %zu lists, but there are %zu batch items.", pointer + 1,
+                  labels->lists, batch);
+        error_expected(error, "%zu lists", batch);
+        return error_received(error, "%zu lists", labels->lists);
+    }
+    if (labels->length != length) {
+        error_set(error, ERROR_SHAPE_MISMATCH, pointer, "%s has %zu labels, but there are %zu %s%s.", pointer + 1,
+                  labels->length, length, what,
+                  pointer[1] == 't' ? "; where queries and keys differ, give query_tokens and key_tokens" : "");
+        error_expected(error, "%zu labels", length);
+        return error_received(error, "%zu labels", labels->length);
+    }
+    return true;
+}
+
+static bool plan_labels(const struct call *call, const struct plan *plan, struct error *error) {
+    return plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->queries, "queries", error) &&
+           plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->keys, "keys", error) &&
+           plan_labels_fit(&call->query_tokens, "/query_tokens", plan->batch, plan->queries, "queries", error) &&
+           plan_labels_fit(&call->key_tokens, "/key_tokens", plan->batch, plan->keys, "keys", error);
+}
+
+/* [B][heads][rows] cols, as far as the query has these axes. */
+static struct plan_result plan_result(const struct plan *plan, bool shows_heads, size_t heads, bool shows_rows,
+                                      size_t rows, size_t cols) {
+    struct plan_result result = {.cols = cols};
+    if (plan->is_batched)
+        result.shape[result.rank++] = plan->batch;
+    if (shows_heads)
+        result.shape[result.rank++] = heads;
+    if (shows_rows)
+        result.shape[result.rank++] = rows;
+    result.rows = plan->batch * heads * rows;
+    result.shape[result.rank++] = cols;
+    return result;
+}
+
+static void plan_results(struct plan *plan) {
+    struct plan_result *results = plan->results;
+    bool heads = plan->has_heads, rows = !plan->is_vector;
+    bool averages = plan->call->average_heads;
+    results[RESULT_QUERY] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->head_size);
+    results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->keys, plan->head_size);
+    results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->keys, plan->value_size);
+    results[RESULT_SCORES] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->keys);
+    results[RESULT_MASKED] = results[RESULT_SCORES];
+    results[RESULT_WEIGHTS] =
+        plan_result(plan, heads && !averages, averages ? 1 : plan->heads, rows, plan->queries, plan->keys);
+    results[RESULT_HEADS] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->value_size);
+    results[RESULT_OUTPUT] =
+        plan_result(plan, plan->is_split, plan->is_split ? plan->heads : 1, rows, plan->queries, plan->output_size);
+}
+
+static bool plan_work(const struct limits *limits, const struct plan *plan, struct error *error) {
+    double work = (double)plan->batch * (double)plan->heads * (double)plan->queries * (double)plan->keys *
+                  (double)(plan->head_size + plan->value_size);
+    const struct plan_map *maps[] = {&plan->query, &plan->key, &plan->value};
+    for (size_t i = 0; i < 3; i++)
+        work += (double)maps[i]->rows * (double)maps[i]->in * (double)maps[i]->out;
+    if (work <= (double)limits->work)
+        return true;
+    error_set(error, ERROR_TOO_MUCH_WORK, NULL,
+              "The request takes %.0f multiplications (B·H·L·S·(D+Dv) = %zu·%zu·%zu·%zu·%zu, and the projections), but "
+              "the limit is %llu: send it in smaller pieces.",
+              work, plan->batch, plan->heads, plan->queries, plan->keys, plan->head_size + plan->value_size,
+              (unsigned long long)limits->work);
+    error_expected(error, "at most %llu", (unsigned long long)limits->work);
+    return error_received(error, "%.0f", work);
+}
+
+struct encode plan_encode(const struct plan *plan, enum result result) {
+    const struct plan_result *shape = &plan->results[result];
+    struct encode encode = {.dtype = plan->dtype,
+                            .b64 = plan->call->b64,
+                            .decimals = plan->call->decimals,
+                            .at_most_one = result == RESULT_WEIGHTS && plan->call->normalize == ATTENTION_SOFTMAX,
+                            .null_minus_inf = result == RESULT_MASKED,
+                            .rank = shape->rank,
+                            .rows = shape->rows};
+    for (size_t axis = 0; axis < shape->rank; axis++)
+        encode.shape[axis] = shape->shape[axis];
+    return encode;
+}
+
+static bool plan_answer_size(const struct limits *limits, const struct plan *plan, struct error *error) {
+    double size = 0;
+    for (size_t i = 0; i < RESULT_COUNT; i++) {
+        if (!plan->call->returns[i])
+            continue;
+        struct encode encode = plan_encode(plan, (enum result)i);
+        size += (double)encode_size(&encode, 1) * (double)encode.rows;
+    }
+    if (limits->answer_bytes == 0 || size <= (double)limits->answer_bytes)
+        return true;
+    error_set(error, ERROR_ANSWER_TOO_LARGE, "/return",
+              "The answer could take %.0f bytes, but the limit is %llu: return fewer results, or ask for "
+              "\"encoding\": \"b64\".",
+              size, (unsigned long long)limits->answer_bytes);
+    error_expected(error, "at most %llu bytes", (unsigned long long)limits->answer_bytes);
+    return error_received(error, "%.0f bytes", size);
+}
+
+/* Rows without an allowed key: listed in the answer, or refused. */
+static bool plan_fully_masked(const struct call *call, struct plan *plan, struct error *error) {
+    if (plan->attention.mask.count == 0)
+        return true;
+    size_t first_unpadded;
+    plan->fully_masked_count =
+        attention_fully_masked(&plan->attention, plan->fully_masked, PLAN_FULLY_MASKED_MAX, &first_unpadded);
+    if (call->fully_masked != CALL_FULLY_MASKED_ERROR || first_unpadded == SIZE_MAX)
+        return true;
+    size_t row = first_unpadded % plan->queries, head = first_unpadded / plan->queries % plan->heads;
+    size_t batch = first_unpadded / plan->queries / plan->heads;
+    return error_set(error, ERROR_FULLY_MASKED, call->has_mask || call->pad_token == NULL ? "/mask" : "/pad_token",
+                     "Query %zu (batch item %zu, head %zu) has no key to attend to, and fully_masked is \"error\": "
+                     "allow it a key, mark it in mask.query_padding, or ask for \"zero\" or \"uniform\".",
+                     row, batch, head);
+}
+
+/* The largest |number| of a tensor. */
+static double plan_magnitude(const struct plan *plan, const struct tensor *tensor) {
+    return tensor->data == NULL ? 0 : rows_magnitude(plan->dtype, tensor->data, tensor->count);
+}
+
+/* The largest |x·W + b| that any x of that magnitude can give. */
+static double plan_mapped_magnitude(const struct plan *plan, const struct call_projection *map, size_t in, double x) {
+    if (map->weight.data == NULL)
+        return x;
+    return (double)in * x * plan_magnitude(plan, &map->weight) + plan_magnitude(plan, &map->bias);
+}
+
+/* Whether no number of the answer can overflow, whatever rounding does: then it may be sent while it is computed. */
+static bool plan_is_bounded(const struct call *call, const struct plan_side sides[3], const struct plan *plan) {
+    struct attention_magnitudes magnitudes = {
+        .query =
+            plan_mapped_magnitude(plan, &call->projection_query, sides[0].cols, plan_magnitude(plan, sides[0].tensor)),
+        .key = plan_mapped_magnitude(plan, &call->projection_key, sides[1].cols, plan_magnitude(plan, sides[1].tensor)),
+        .value =
+            plan_mapped_magnitude(plan, &call->projection_value, sides[2].cols, plan_magnitude(plan, sides[2].tensor)),
+    };
+    double limit = (plan->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 4;
+    if (!(magnitudes.query < limit && magnitudes.key < limit && magnitudes.value < limit))
+        return false;
+    double output = attention_bound(&plan->attention, &magnitudes);
+    if (!(output < limit))
+        return false;
+    output = plan_mapped_magnitude(plan, &call->projection_output, plan->heads * plan->value_size, output);
+    if (!(output < limit))
+        return false;
+    if (!plan->has_norm)
+        return true;
+    /* The variance squares x + output in double; the normed row is at most √cols from 0. */
+    double sum = output + plan_magnitude(plan, sides[0].tensor), cols = (double)plan->output_size;
+    double normed = sqrt(cols) * (call->norm_weight.data == NULL ? 1 : plan_magnitude(plan, &call->norm_weight));
+    return sum < limit && sum * sum * cols < DBL_MAX / 4 && normed + plan_magnitude(plan, &call->norm_bias) < limit;
+}
+
+bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
+               struct plan *plan, struct error *error) {
+    *plan = (struct plan){.call = call, .dtype = call->dtype};
+    if (route->needs_num_heads && call->num_heads == 0 && call->query.rank != 4 && call->inputs.rank != 4) {
+        error_set(error, ERROR_MISSING_MEMBER, "/num_heads",
+                  "%s needs \"num_heads\", such as 2: into how many heads the features are split.", route->path);
+        return error_expected(error, "\"num_heads\": a whole number");
+    }
+    struct plan_side sides[3];
+    if (!plan_sides(route, call, plan, sides, error) || !plan_maps(call, sides, arena, plan, error) ||
+        !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error))
+        return false;
+    struct attention *attention = &plan->attention;
+    attention->dtype = plan->dtype;
+    attention->scale = call->has_scale ? call->scale : 1 / sqrt((double)plan->head_size);
+    attention->normalize = call->normalize;
+    attention->empty_row =
+        call->fully_masked == CALL_FULLY_MASKED_UNIFORM ? ATTENTION_EMPTY_UNIFORM : ATTENTION_EMPTY_ZERO;
+    plan_results(plan);
+    if (!attention_check(attention, error) || !plan_work(limits, plan, error) ||
+        !plan_answer_size(limits, plan, error) || !plan_fully_masked(call, plan, error))
+        return false;
+    plan->is_bounded = plan_is_bounded(call, sides, plan);
+    return true;
+}

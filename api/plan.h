@@ -1,0 +1,78 @@
+/* From a call to a computation: every shape checked, every buffer allocated, every result's shape known. What is
+ * refused is refused here; after it a job can only overflow. */
+#pragma once
+
+#include "api/call.h"
+#include "api/encode.h"
+#include "api/limits.h"
+#include "api/route.h"
+#include "core/arena.h"
+#include "core/attention.h"
+#include "core/projection.h"
+#include "core/rows.h"
+
+enum { PLAN_FULLY_MASKED_MAX = 100 };
+
+/* A learned map before attention: [rows,in] → y [rows,out]. */
+struct plan_map {
+    struct projection projection;
+    const void *x;
+    size_t rows, in, out;
+    void *y; /* NULL: no such map */
+};
+
+/* A result as the answer shows it. */
+struct plan_result {
+    size_t rank;
+    size_t shape[4];
+    size_t rows; /* product of all axes but the last */
+    size_t cols; /* the last */
+};
+
+struct plan {
+    const struct call *call;
+    enum dtype dtype;
+
+    /* The axes. `is_vector`: the query has rank 1; `is_batched`: rank 3 or 4; `has_heads`: results show the H axis. */
+    bool is_vector, is_batched, has_heads, is_split;
+    size_t batch, heads, kv_heads, queries, keys, head_size, value_size, output_size;
+
+    struct plan_map query, key, value; /* maps, where there are any */
+    struct attention attention;
+    unsigned char *poisoned; /* [B,G,S], where there is a map of the values */
+    void *merged;            /* attention.heads' array: [B,L,H·Dv], split [B,H,L,Dv] */
+
+    bool has_output_map, has_norm;
+    struct projection output_map; /* [H·Dv] → [output_size] */
+    struct rows_norm norm;
+    const void *norm_input; /* [B·L, output_size] */
+
+    bool is_bounded; /* no result can overflow */
+    size_t fully_masked_count;
+    size_t fully_masked[PLAN_FULLY_MASKED_MAX];
+    struct plan_result results[RESULT_COUNT];
+};
+
+bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
+               struct plan *plan, struct error *error);
+
+/* How a result is written. */
+struct encode plan_encode(const struct plan *plan, enum result result);
+
+/* One tensor's place in the computation. */
+struct plan_side {
+    const struct tensor *tensor;
+    const char *pointer; /* of the member it came from */
+    size_t batch, heads, rows, cols;
+};
+
+/* plan_sides.c: which tensors are query, key and value, and whether their ranks, batches and lengths agree. */
+bool plan_sides(const struct route *route, const struct call *call, struct plan *plan, struct plan_side sides[3],
+                struct error *error);
+
+/* plan_maps.c: heads and projections: fills the maps, the views of `attention`, the output map and the norm. */
+bool plan_maps(const struct call *call, const struct plan_side sides[3], struct arena *arena, struct plan *plan,
+               struct error *error);
+
+/* plan_mask.c: fits the call's mask parts and padding to the shapes. */
+bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);

@@ -1,0 +1,34 @@
+/* A growing text in an arena. Failure is sticky: after an allocation failed, further calls do nothing and
+ * text_ok() is false, so that a writer checks once at its end. */
+#pragma once
+
+#include "core/arena.h"
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    struct arena *arena;
+    struct error *error;
+    char *data;
+    size_t size, capacity;
+    bool failed;
+};
+
+void text_init(struct text *text, struct arena *arena, struct error *error);
+bool text_ok(const struct text *text);
+
+/* Room for `size` more bytes: where to write them, or NULL. text_advance() then says how many were written. */
+char *text_reserve(struct text *text, size_t size);
+void text_advance(struct text *text, size_t size);
+
+void text_bytes(struct text *text, const char *bytes, size_t size);
+void text_string(struct text *text, const char *string);
+void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void text_json_string(struct text *text, const char *bytes, size_t size);
+
+/* [1,2,3] */
+void text_json_sizes(struct text *text, const size_t *sizes, size_t count);

@@ -1,0 +1,340 @@
+/* A tensor in any of the contract's three forms: nested arrays, {"shape", "data"} and {"shape", "dtype", "b64"}. */
+#include "api/base64.h"
+#include "api/value.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char value_tensor_wanted[] = "a tensor: nested arrays of numbers, {\"shape\", \"data\"} or "
+                                          "{\"shape\", \"dtype\", \"b64\"}";
+
+/* pointer + the index path of an element. */
+static struct value_pointer value_tensor_path(const char *pointer, const size_t *path, size_t depth) {
+    struct value_pointer element;
+    size_t size = (size_t)snprintf(element.text, sizeof element.text, "%s", pointer);
+    for (size_t i = 0; i < depth && size < sizeof element.text; i++)
+        size += (size_t)snprintf(element.text + size, sizeof element.text - size, "/%zu", path[i]);
+    return element;
+}
+
+/* The pointer to element `flat` of an item. */
+static struct value_pointer value_tensor_element(const char *pointer, const size_t *shape, size_t rank, size_t flat) {
+    size_t path[SCAN_RANK_MAX] = {0};
+    for (size_t axis = rank; axis-- > 0;) {
+        path[axis] = flat % shape[axis];
+        flat /= shape[axis];
+    }
+    return value_tensor_path(pointer, path, rank);
+}
+
+static const char *value_tensor_dtype_max(enum dtype dtype) {
+    return dtype == DTYPE_FLOAT32 ? "float32 (3.4028235e38): ask for \"dtype\": \"float64\" or scale the numbers down"
+                                  : "float64 (1.7976931348623157e308)";
+}
+
+/* What scan.c found wrong with the array, as an error. */
+static bool value_tensor_fault(const struct decoder *decoder, const struct scan_item *item, const char *pointer) {
+    struct error *error = decoder->error;
+    struct value_pointer place = value_tensor_path(pointer, item->fault_path, item->fault_depth);
+    const char *body = decoder->scan->body + item->fault_begin;
+    size_t size = item->fault_end - item->fault_begin;
+    int shown = (int)(size > 40 ? 40 : size);
+    if (item->fault == ERROR_RAGGED && item->fault_in_rank) {
+        error_set(error, ERROR_RAGGED, place.text,
+                  "%s is a number %zu arrays deep, but the first number of %s is %zu deep: nest all of them alike.",
+                  place.text + 1, item->fault_received, pointer + 1, item->fault_expected);
+        error_expected(error, "numbers %zu arrays deep", item->fault_expected);
+        return error_received(error, "%zu deep", item->fault_received);
+    }
+    if (item->fault == ERROR_RAGGED) {
+        error_set(error, ERROR_RAGGED, place.text,
+                  "%s has length %zu, but the arrays before it have length %zu: make all rows of %s equally long.",
+                  place.text + 1, item->fault_received, item->fault_expected, pointer + 1);
+        error_expected(error, "length %zu", item->fault_expected);
+        return error_received(error, "length %zu", item->fault_received);
+    }
+    if (item->fault == ERROR_EMPTY_AXIS) {
+        error_set(error, ERROR_EMPTY_AXIS, place.text, "%s is an empty array; no axis of a tensor may have length 0.",
+                  place.text + 1);
+        return error_received(error, "[]");
+    }
+    if (item->fault == ERROR_TOO_MANY_ELEMENTS) {
+        error_set(error, ERROR_TOO_MANY_ELEMENTS, pointer, "%s has more than %zu numbers, the limit of one tensor.",
+                  pointer + 1, decoder->limits->elements);
+        return error_expected(error, "at most %zu numbers", decoder->limits->elements);
+    }
+    if (item->fault == ERROR_NOT_FINITE) {
+        error_set(error, ERROR_NOT_FINITE, place.text, "%s is %.*s, which is beyond the largest %s.", place.text + 1,
+                  shown, body, value_tensor_dtype_max(decoder->call->dtype));
+        return error_received(error, "%.*s", shown, body);
+    }
+    error_set(error, ERROR_WRONG_TYPE, place.text, "%s is %s; every element of %s must be a number.", place.text + 1,
+              *body == '"' ? "a string" : "an object", pointer + 1);
+    error_expected(error, "a number");
+    return error_received(error, *body == '"' ? "a string" : "an object");
+}
+
+/* Whether the elements are of the kind wanted. */
+static bool value_tensor_kind_check(const struct decoder *decoder, const struct scan_item *item, const char *pointer,
+                                    enum value_tensor_kind kind) {
+    struct error *error = decoder->error;
+    bool is_float32 = decoder->scan->dtype == DTYPE_FLOAT32;
+    bool nulls_refused = item->has_nulls && kind != VALUE_NUMBERS_OR_NULL;
+    for (size_t i = 0; i < item->count && (nulls_refused || kind == VALUE_BOOLEANS); i++) {
+        double value = is_float32 ? (double)((float *)item->values)[i] : ((double *)item->values)[i];
+        if (value == 0 || value == 1 || (kind != VALUE_BOOLEANS && isfinite(value)))
+            continue;
+        struct value_pointer place = value_tensor_element(pointer, item->shape, item->rank, i);
+        const char *wanted = kind == VALUE_BOOLEANS ? "true, false, 1 or 0" : "a number";
+        error_set(error, ERROR_WRONG_TYPE, place.text, "%s must be %s, not %.9g.", place.text + 1, wanted, value);
+        if (!isfinite(value))
+            snprintf(error->detail, sizeof error->detail, "%s must be %s, not null.", place.text + 1, wanted);
+        error_expected(error, "%s", wanted);
+        return isfinite(value) ? error_received(error, "%.9g", value) : error_received(error, "null");
+    }
+    if (item->has_booleans && kind != VALUE_BOOLEANS) {
+        error_set(error, ERROR_WRONG_TYPE, pointer,
+                  "%s holds true or false; write numbers here (booleans belong in mask.attend and mask.block).",
+                  pointer + 1);
+        return error_received(error, "booleans");
+    }
+    return true;
+}
+
+/* The values of an array of numbers. */
+static bool value_tensor_item(const struct decoder *decoder, const struct scan_item *item, const char *pointer,
+                              enum value_tensor_kind kind) {
+    if (item->fault != ERROR_NONE)
+        return value_tensor_fault(decoder, item, pointer);
+    return value_tensor_kind_check(decoder, item, pointer, kind);
+}
+
+/* {"shape": […]}: the axes and their product. */
+static bool value_tensor_shape(const struct decoder *decoder, const json_t *json, const char *pointer,
+                               struct tensor *tensor) {
+    struct value_pointer place = value_child(pointer, "shape");
+    const json_t *shape = json_object_get(json, "shape");
+    if (shape == NULL) {
+        error_set(decoder->error, ERROR_MISSING_MEMBER, place.text,
+                  "%s has no \"shape\": give the lengths of its axes, such as [2,3].", pointer + 1);
+        return error_expected(decoder->error, "\"shape\": an array of 1 to 4 whole numbers");
+    }
+    const struct scan_item *item = value_item(decoder, shape);
+    if (item == NULL || item->is_text || item->rank != 1 || item->fault != ERROR_NONE || item->has_booleans ||
+        item->has_nulls)
+        return value_wrong_type(decoder, shape, place.text, "an array of 1 to 4 whole numbers");
+    if (item->count > TENSOR_RANK_MAX) {
+        error_set(decoder->error, ERROR_WRONG_RANK, place.text, "%s has %zu axes; a tensor has 1 to 4.", place.text + 1,
+                  item->count);
+        return error_received(decoder->error, "%zu axes", item->count);
+    }
+    tensor->rank = item->count;
+    tensor->count = 1;
+    for (size_t axis = 0; axis < item->count; axis++) {
+        double length = decoder->scan->dtype == DTYPE_FLOAT32 ? (double)((float *)item->values)[axis]
+                                                              : ((double *)item->values)[axis];
+        struct value_pointer element = value_element(place.text, axis);
+        if (length == 0)
+            return error_set(decoder->error, ERROR_EMPTY_AXIS, element.text,
+                             "%s is 0; no axis of a tensor may have length 0.", element.text + 1);
+        if (length != floor(length) || length < 0)
+            return error_set(decoder->error, ERROR_OUT_OF_RANGE, element.text, "%s must be a whole number, not %.9g.",
+                             element.text + 1, length);
+        bool overflows = length > (double)decoder->limits->elements ||
+                         __builtin_mul_overflow(tensor->count, (size_t)length, &tensor->count);
+        if (overflows || tensor->count > decoder->limits->elements) {
+            error_set(decoder->error, ERROR_TOO_MANY_ELEMENTS, place.text,
+                      "%s asks for more than %zu numbers, the limit of one tensor.", place.text + 1,
+                      decoder->limits->elements);
+            return error_expected(decoder->error, "at most %zu numbers", decoder->limits->elements);
+        }
+        tensor->shape[axis] = (size_t)length;
+    }
+    return true;
+}
+
+/* {"shape", "data"}: flat, or nested in exactly that shape. */
+static bool value_tensor_data(const struct decoder *decoder, const json_t *data, const char *pointer,
+                              enum value_tensor_kind kind, struct tensor *tensor) {
+    struct value_pointer place = value_child(pointer, "data");
+    const struct scan_item *item = value_item(decoder, data);
+    if (item == NULL || item->is_text || item->rank == 0)
+        return value_wrong_type(decoder, data, place.text, "an array of numbers");
+    if (!value_tensor_item(decoder, item, place.text, kind))
+        return false;
+    bool nested = item->rank == tensor->rank && memcmp(item->shape, tensor->shape, item->rank * sizeof(size_t)) == 0;
+    bool flat = item->rank == 1 && item->count == tensor->count;
+    if (!nested && !flat) {
+        const char *wanted = value_shape(decoder->arena, tensor->shape, tensor->rank);
+        const char *given = value_shape(decoder->arena, item->shape, item->rank);
+        error_set(decoder->error, ERROR_SHAPE_MISMATCH, place.text,
+                  "%s has shape %s, but \"shape\" is %s: give %zu numbers flat, or nested in that shape.",
+                  place.text + 1, given, wanted, tensor->count);
+        error_expected(decoder->error, "%s or [%zu]", wanted, tensor->count);
+        return error_received(decoder->error, "%s", given);
+    }
+    tensor->data = item->values;
+    return true;
+}
+
+static double value_tensor_half(uint16_t bits) {
+    double sign = bits & 0x8000 ? -1 : 1;
+    int exponent = bits >> 10 & 31, fraction = bits & 0x3ff;
+    if (exponent == 31)
+        return fraction == 0 ? sign * INFINITY : NAN;
+    return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(fraction + 1024, exponent - 25));
+}
+
+static double value_tensor_load(enum dtype dtype, const unsigned char *bytes) {
+    uint16_t half;
+    uint32_t bits;
+    float single;
+    double number;
+    switch (dtype) {
+    case DTYPE_FLOAT64:
+        memcpy(&number, bytes, 8);
+        return number;
+    case DTYPE_FLOAT32:
+        memcpy(&single, bytes, 4);
+        return (double)single;
+    case DTYPE_FLOAT16:
+        memcpy(&half, bytes, 2);
+        return value_tensor_half(half);
+    case DTYPE_BFLOAT16: /* the upper half of a float32 */
+        memcpy(&half, bytes, 2);
+        bits = (uint32_t)half << 16;
+        memcpy(&single, &bits, 4);
+        return (double)single;
+    }
+    return 0;
+}
+
+/* Rounds decoded bytes of `from` to the call's dtype and checks each element. */
+static bool value_tensor_convert(const struct decoder *decoder, const unsigned char *bytes, enum dtype from,
+                                 const char *pointer, enum value_tensor_kind kind, struct tensor *tensor) {
+    enum dtype to = decoder->call->dtype;
+    size_t size = dtype_size(from);
+    tensor->data = arena_alloc(decoder->arena, tensor->count, dtype_size(to), decoder->error);
+    if (tensor->data == NULL)
+        return false;
+    for (size_t i = 0; i < tensor->count; i++) {
+        double loaded = value_tensor_load(from, bytes + i * size);
+        double value = to == DTYPE_FLOAT32 ? (double)(float)loaded : loaded;
+        bool allowed = kind == VALUE_BOOLEANS
+                           ? value == 0 || value == 1
+                           : isfinite(value) || (kind == VALUE_NUMBERS_OR_NULL && loaded == -INFINITY);
+        if (!allowed) {
+            struct value_pointer place = value_child(pointer, "b64");
+            error_set(decoder->error, kind == VALUE_BOOLEANS ? ERROR_WRONG_TYPE : ERROR_NOT_FINITE, place.text,
+                      "Element %zu of %s is %.9g; %s.", i, place.text + 1, loaded,
+                      kind == VALUE_BOOLEANS ? "a mask holds only 0 and 1"
+                      : isfinite(loaded)     ? "it overflows float32: ask for \"dtype\": \"float64\""
+                                             : "numbers must be finite");
+            return error_received(decoder->error, "%.9g", loaded);
+        }
+        if (to == DTYPE_FLOAT32)
+            ((float *)tensor->data)[i] = (float)value;
+        else
+            ((double *)tensor->data)[i] = value;
+    }
+    return true;
+}
+
+/* {"shape", "dtype", "b64"}: little-endian, as every machine this runs on is. */
+static bool value_tensor_b64(const struct decoder *decoder, const json_t *json, const char *pointer,
+                             enum value_tensor_kind kind, struct tensor *tensor) {
+    static const char *const names[] = {"float32", "float64", "float16", "bfloat16"};
+    struct value_pointer place = value_child(pointer, "b64"), dtype_place = value_child(pointer, "dtype");
+    const json_t *b64 = json_object_get(json, "b64"), *dtype_json = json_object_get(json, "dtype");
+    if (dtype_json == NULL)
+        return error_set(decoder->error, ERROR_MISSING_MEMBER, dtype_place.text,
+                         "%s has b64 but no \"dtype\": name one of float16, bfloat16, float32, float64.", pointer + 1);
+    size_t dtype;
+    if (!value_choice(decoder, dtype_json, dtype_place.text, names, 4, &dtype))
+        return false;
+    const struct scan_item *item = value_item(decoder, b64);
+    if (!json_is_string(b64) && (item == NULL || !item->is_text))
+        return value_wrong_type(decoder, b64, place.text, "a base64 string");
+    const char *text = item != NULL ? decoder->scan->body + item->body_begin + 1 : json_string_value(b64);
+    size_t size = item != NULL ? item->body_end - item->body_begin - 2 : json_string_length(b64);
+
+    size_t bytes_size = base64_decoded_size(text, size);
+    size_t wanted = tensor->count * dtype_size((enum dtype)dtype);
+    if (bytes_size == SIZE_MAX)
+        return error_set(decoder->error, ERROR_INVALID_BASE64, place.text,
+                         "%s has %zu characters, which is no multiple of 4: pad base64 with =.", place.text + 1, size);
+    if (bytes_size != wanted) {
+        error_set(decoder->error, ERROR_SHAPE_MISMATCH, place.text, "%s holds %zu bytes, but shape %s of %s takes %zu.",
+                  place.text + 1, bytes_size, value_shape(decoder->arena, tensor->shape, tensor->rank), names[dtype],
+                  wanted);
+        error_expected(decoder->error, "%zu bytes", wanted);
+        return error_received(decoder->error, "%zu bytes", bytes_size);
+    }
+    unsigned char *bytes = arena_alloc(decoder->arena, bytes_size, 1, decoder->error);
+    if (bytes == NULL)
+        return false;
+    const char *wrong = base64_decode(text, size, bytes);
+    if (wrong != NULL)
+        return error_set(decoder->error, ERROR_INVALID_BASE64, place.text,
+                         "Character %zu of %s is not of the base64 alphabet (A-Z a-z 0-9 + /, padded with =).",
+                         (size_t)(wrong - text), place.text + 1);
+    return value_tensor_convert(decoder, bytes, (enum dtype)dtype, pointer, kind, tensor);
+}
+
+static bool value_tensor_object(const struct decoder *decoder, const json_t *json, const char *pointer,
+                                enum value_tensor_kind kind, struct tensor *tensor) {
+    const json_t *data = json_object_get(json, "data"), *b64 = json_object_get(json, "b64");
+    const char *name;
+    json_t *member;
+    json_object_foreach((json_t *)json, name, member) {
+        bool known = strcmp(name, "shape") == 0 || strcmp(name, "data") == 0 || strcmp(name, "b64") == 0 ||
+                     (strcmp(name, "dtype") == 0 && b64 != NULL);
+        if (!known)
+            return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, value_child(pointer, name).text,
+                             "%s is no tensor: it has \"%.40s\", but a tensor object has \"shape\" and \"data\", or "
+                             "\"shape\", \"dtype\" and \"b64\".",
+                             pointer + 1, name);
+    }
+    if ((data == NULL) == (b64 == NULL)) {
+        error_set(decoder->error, data == NULL ? ERROR_MISSING_MEMBER : ERROR_CONFLICT, pointer,
+                  "%s is an object with %s: a tensor object has \"shape\" and one of the two.", pointer + 1,
+                  data == NULL ? "neither \"data\" nor \"b64\"" : "both \"data\" and \"b64\"");
+        return error_expected(decoder->error, "%s", value_tensor_wanted);
+    }
+    if (!value_tensor_shape(decoder, json, pointer, tensor))
+        return false;
+    return data != NULL ? value_tensor_data(decoder, data, pointer, kind, tensor)
+                        : value_tensor_b64(decoder, json, pointer, kind, tensor);
+}
+
+bool value_tensor(const struct decoder *decoder, const json_t *json, const char *pointer, enum value_tensor_kind kind,
+                  struct tensor *tensor) {
+    struct tensor read = {0};
+    const struct scan_item *item = value_item(decoder, json);
+    if (json_is_object(json)) {
+        if (!value_tensor_object(decoder, json, pointer, kind, &read))
+            return false;
+    } else if (item != NULL && !item->is_text && item->rank > 0) {
+        if (!value_tensor_item(decoder, item, pointer, kind))
+            return false;
+        if (item->rank > TENSOR_RANK_MAX) {
+            error_set(decoder->error, ERROR_WRONG_RANK, pointer, "%s has %zu axes; a tensor has 1 to 4.", pointer + 1,
+                      item->rank);
+            return error_received(decoder->error, "%zu axes", item->rank);
+        }
+        read = (struct tensor){.data = item->values, .rank = item->rank, .count = item->count};
+        memcpy(read.shape, item->shape, item->rank * sizeof *read.shape);
+    } else if (json_is_array(json) && item == NULL) {
+        error_set(decoder->error, json_array_size(json) == 0 ? ERROR_EMPTY_AXIS : ERROR_WRONG_TYPE, pointer,
+                  "%s must be %s; it is an array that %s.", pointer + 1, value_tensor_wanted,
+                  json_array_size(json) == 0 ? "is empty, and no axis may have length 0"
+                                             : "does not begin with a number");
+        return error_expected(decoder->error, "%s", value_tensor_wanted);
+    } else {
+        return value_wrong_type(decoder, json, pointer, value_tensor_wanted);
+    }
+    *tensor = read;
+    return true;
+}

@@ -1,0 +1,227 @@
+/* Attention: what holds for a whole computation. Checks come first and are complete; the work on one block of rows is
+ * the kernel in core/attend.c, chosen by dtype here and nowhere else. */
+#include "core/attention.h"
+
+#include "core/kernels.h"
+
+#include <assert.h>
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct mask_axes attention_axes(const struct attention *attention) {
+    return (struct mask_axes){attention->query.batch, attention->query.heads, attention->query.rows,
+                              attention->key.rows};
+}
+
+/* One array by itself: no empty axis, and nothing that BLAS, which counts in int, cannot address. */
+static bool attention_check_view(const struct view *view, const char *pointer, struct error *error) {
+    const char *name = pointer + 1;
+    assert(view->data && (view->rows == 1 || view->row_stride >= view->cols));
+    if (view->batch == 0 || view->heads == 0 || view->rows == 0 || view->cols == 0) {
+        error_set(error, ERROR_EMPTY_AXIS, pointer,
+                  "%s is empty: its axes [batch,heads,rows,features] are [%zu,%zu,%zu,%zu] and each must be 1 or more.",
+                  name, view->batch, view->heads, view->rows, view->cols);
+        return error_received(error, "[%zu,%zu,%zu,%zu]", view->batch, view->heads, view->rows, view->cols);
+    }
+    if (view->rows > INT_MAX || view->cols > INT_MAX || view->row_stride > INT_MAX)
+        return error_set(error, ERROR_TOO_MANY_ELEMENTS, pointer,
+                         "%s has %zu rows that are %zu elements apart, but at most %d can be addressed: split it into "
+                         "several requests.",
+                         name, view->rows, view->row_stride, INT_MAX);
+    return true;
+}
+
+/* Two lengths that must be the same; `name` disagrees with `other`. */
+static bool attention_check_equal(const char *pointer, size_t length, const char *other, size_t want, const char *what,
+                                  struct error *error) {
+    if (length == want)
+        return true;
+    error_set(error, ERROR_SHAPE_MISMATCH, pointer, "%s has %zu %s but %s has %zu: they must be the same.", pointer + 1,
+              length, what, other, want);
+    error_expected(error, "%zu %s", want, what);
+    return error_received(error, "%zu", length);
+}
+
+/* The numbers of key/value heads that would fit `heads`. */
+static void attention_divisors(size_t heads, char *text, size_t size) {
+    size_t used = 0, shown = 0;
+    for (size_t divisor = 1; divisor <= heads && shown < 12 && used < size; divisor++)
+        if (heads % divisor == 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%zu", shown++ > 0 ? ", " : "", divisor);
+}
+
+static bool attention_check_groups(const struct attention *attention, struct error *error) {
+    size_t heads = attention->query.heads, groups = attention->key.heads;
+    if (heads % groups == 0)
+        return true;
+    char fitting[128];
+    attention_divisors(heads, fitting, sizeof fitting);
+    error_set(error, ERROR_SHAPE_MISMATCH, "/num_kv_heads",
+              "%zu query heads cannot share %zu key/value heads evenly: the number of key/value heads must divide %zu "
+              "(one of %s).",
+              heads, groups, heads, fitting);
+    error_expected(error, "one of %s", fitting);
+    return error_received(error, "%zu", groups);
+}
+
+static bool attention_check_shapes(const struct attention *attention, struct error *error) {
+    const struct view *query = &attention->query, *key = &attention->key, *value = &attention->value;
+    const struct view *heads = &attention->heads;
+    if (!attention_check_view(query, "/query", error) || !attention_check_view(key, "/key", error) ||
+        !attention_check_view(value, "/value", error) ||
+        !attention_check_equal("/key", key->batch, "query", query->batch, "batch items", error) ||
+        !attention_check_equal("/value", value->batch, "query", query->batch, "batch items", error) ||
+        !attention_check_equal("/value", value->heads, "key", key->heads, "heads", error) ||
+        !attention_check_groups(attention, error) ||
+        !attention_check_equal("/key", key->cols, "query", query->cols, "features per head", error) ||
+        !attention_check_equal("/value", value->rows, "key", key->rows, "rows", error))
+        return false;
+    if (!heads->data)
+        return true;
+    assert(heads->batch == query->batch && heads->heads == query->heads && heads->rows == query->rows &&
+           heads->cols == value->cols);
+    return attention_check_view(heads, "/heads", error);
+}
+
+static bool attention_check_numbers(const struct attention *attention, struct error *error) {
+    bool single = attention->dtype == DTYPE_FLOAT32;
+    assert(single || attention->dtype == DTYPE_FLOAT64);
+    if (!(fabs(attention->scale) <= (single ? (double)FLT_MAX : DBL_MAX))) {
+        error_set(error, ERROR_NOT_FINITE, "/scale", "scale is %g, which is not a finite %s: use a smaller one%s.",
+                  attention->scale, single ? "float32" : "float64", single ? " or \"dtype\":\"float64\"" : "");
+        return error_received(error, "%g", attention->scale);
+    }
+    if (attention->empty_row == ATTENTION_EMPTY_UNIFORM && attention->normalize != ATTENTION_SOFTMAX) {
+        error_set(
+            error, ERROR_CONFLICT, "/fully_masked",
+            "\"fully_masked\":\"uniform\" works with \"normalize\":\"softmax\" only: use \"zero\" or \"error\", or "
+            "leave normalize out.");
+        return error_expected(error, "\"zero\" or \"error\"");
+    }
+    return true;
+}
+
+bool attention_check(const struct attention *attention, struct error *error) {
+    struct mask_axes axes = attention_axes(attention);
+    return attention_check_shapes(attention, error) && attention_check_numbers(attention, error) &&
+           mask_check(&attention->mask, &axes, error);
+}
+
+bool attention_run(const struct attention *attention, enum attention_stage stage, const struct attention_block *block) {
+    assert(block->batch < attention->query.batch && block->head < attention->query.heads && block->count > 0 &&
+           block->row + block->count <= attention->query.rows);
+    return attention->dtype == DTYPE_FLOAT32 ? attend_block_f32(attention, stage, block)
+                                             : attend_block_f64(attention, stage, block);
+}
+
+/* The largest |number| of a view. `masks`: −∞ counts as nothing. */
+static double attention_magnitude(enum dtype dtype, const struct view *view, bool masks) {
+    size_t batches = view->batch_stride > 0 ? view->batch : 1, heads = view->head_stride > 0 ? view->heads : 1;
+    size_t rows = view->row_stride > 0 ? view->rows : 1;
+    double most = 0;
+    for (size_t batch = 0; batch < batches; batch++)
+        for (size_t head = 0; head < heads; head++)
+            for (size_t row = 0; row < rows; row++) {
+                size_t place = view_offset(view, batch, head, row);
+                double size = dtype == DTYPE_FLOAT32
+                                  ? row_magnitude_f32((const float *)view->data + place, view->cols, masks)
+                                  : row_magnitude_f64((const double *)view->data + place, view->cols, masks);
+                most = fmax(most, size);
+            }
+    return most;
+}
+
+/* The largest |score| at any step, given that of the plain scores: all multiply, then all add. ∞ if none is known. */
+static double attention_masked_bound(const struct attention *attention, double bound, double limit) {
+    const struct mask *mask = &attention->mask;
+    for (size_t i = 0; i < mask->count; i++)
+        if (mask->parts[i].kind == MASK_MULTIPLY) {
+            bound *= attention_magnitude(attention->dtype, &mask->parts[i].values, false);
+            if (!(bound < limit))
+                return INFINITY;
+        }
+    for (size_t i = 0; i < mask->count; i++)
+        if (mask->parts[i].kind == MASK_BIAS)
+            bound += attention_magnitude(attention->dtype, &mask->parts[i].values, true);
+    return bound;
+}
+
+double attention_bound(const struct attention *attention, const struct attention_magnitudes *magnitudes) {
+    const struct view *key = &attention->key;
+    /* Far above any rounding of a bound. */
+    double limit = (attention->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 4;
+    if (attention->normalize == ATTENTION_SUM)
+        return INFINITY;
+
+    double products = magnitudes->query * magnitudes->key * (double)key->cols;
+    if (!(products < limit) || !(products * fabs(attention->scale) < limit))
+        return INFINITY;
+    double scores = attention_masked_bound(attention, products * fabs(attention->scale), limit);
+    if (!(scores < limit))
+        return INFINITY;
+    if (!attention->heads.data)
+        return scores;
+    /* The weights of a row sum to 1, but for normalize none, where each may be as large as a score. */
+    double sum = attention->normalize == ATTENTION_NONE ? scores * (double)key->rows : 1;
+    return sum * magnitudes->value < limit ? sum * magnitudes->value : INFINITY;
+}
+
+enum { ATTENTION_STRETCH = 512 }; /* keys looked at together: most rows have an allowed one among the first */
+
+static bool attention_row_is_empty(const struct attention *attention, const struct mask_place *place) {
+    unsigned char allowed[ATTENTION_STRETCH];
+    struct mask_axes axes = attention_axes(attention);
+    struct mask_range range = mask_keys(&attention->mask, attention->dtype, &axes, place->batch, place->row);
+    for (size_t begin = range.begin; begin < range.end; begin += ATTENTION_STRETCH) {
+        size_t end = range.end - begin < ATTENTION_STRETCH ? range.end : begin + ATTENTION_STRETCH;
+        struct mask_range stretch = {begin, end};
+        if (attention->dtype == DTYPE_FLOAT32)
+            mask_row_f32(&attention->mask, place, stretch, NULL, allowed);
+        else
+            mask_row_f64(&attention->mask, place, stretch, NULL, allowed);
+        if (memchr(allowed, 1, end - begin))
+            return false;
+    }
+    return true;
+}
+
+/* The rows of one head without a key: how many, and after `found` earlier ones their indices as far as `limit`. */
+static size_t attention_empty_rows(const struct attention *attention, size_t batch, size_t head, size_t found,
+                                   size_t *indices, size_t limit, size_t *first_unpadded) {
+    size_t queries = attention->query.rows, count = 0;
+    for (size_t row = 0; row < queries; row++) {
+        struct mask_place place = {batch, head, row};
+        if (!attention_row_is_empty(attention, &place))
+            continue;
+        size_t index = (batch * attention->query.heads + head) * queries + row;
+        if (found + count < limit)
+            indices[found + count] = index;
+        if (*first_unpadded == SIZE_MAX && !mask_pads_query(&attention->mask, attention->dtype, batch, row))
+            *first_unpadded = index;
+        count++;
+    }
+    return count;
+}
+
+size_t attention_fully_masked(const struct attention *attention, size_t *indices, size_t limit,
+                              size_t *first_unpadded) {
+    bool varies = mask_varies_by_head(&attention->mask);
+    size_t total = 0;
+    *first_unpadded = SIZE_MAX;
+    if (attention->mask.count == 0)
+        return 0;
+    for (size_t batch = 0; batch < attention->query.batch; batch++) {
+        size_t first_head = attention_empty_rows(attention, batch, 0, total, indices, limit, first_unpadded);
+        total += first_head;
+        for (size_t head = 1; head < attention->query.heads; head++) {
+            bool known = !varies && (first_head == 0 || total >= limit);
+            total += known ? first_head
+                           : attention_empty_rows(attention, batch, head, total, indices, limit, first_unpadded);
+        }
+    }
+    return total;
+}

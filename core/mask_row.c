@@ -1,0 +1,80 @@
+/* The parts of a mask that look at each key: a kernel, compiled for float32 and float64.
+ *
+ * Scores change in a fixed order whatever the order of the parts: all multiply, then all add. Disallowing is kept apart
+ * in flags, so that a score which overflows counts only if its key is allowed. */
+#include "core/kernels.h"
+#include "core/real.h"
+
+#include <string.h>
+
+/* Flags are combined as numbers, without branches, so that the loops become vector code. */
+static void mask_row_attend(const real *values, size_t count, unsigned char *allowed) {
+    for (size_t i = 0; i < count; i++)
+        allowed[i] = (unsigned char)(allowed[i] & (values[i] != 0));
+}
+
+static void mask_row_block(const real *values, size_t count, unsigned char *allowed) {
+    for (size_t i = 0; i < count; i++)
+        allowed[i] = (unsigned char)(allowed[i] & (values[i] == 0));
+}
+
+static void mask_row_hide(const real *bias, size_t count, unsigned char *allowed) {
+    for (size_t i = 0; i < count; i++)
+        allowed[i] = (unsigned char)(allowed[i] & (bias[i] != -(real)INFINITY));
+}
+
+static void mask_row_multiply(const real *values, size_t count, real *scores) {
+    for (size_t i = 0; i < count; i++)
+        scores[i] *= values[i];
+}
+
+static void mask_row_add(const real *values, size_t count, real *scores) {
+    for (size_t i = 0; i < count; i++)
+        scores[i] += values[i];
+}
+
+/* The part's values for the keys of `range`. */
+static const real *mask_row_values(const struct mask_part *part, const struct mask_place *place,
+                                   struct mask_range range) {
+    const real *values = part->values.data;
+    return values + view_broadcast_offset(&part->values, place->batch, place->head, place->row) + range.begin;
+}
+
+/* What one part says on the keys of `range`: flags, and additions to their scores where there are any. */
+static bool mask_row_part(const struct mask_part *part, const struct mask_place *place, struct mask_range range,
+                          real *scores, unsigned char *allowed) {
+    size_t count = range.end - range.begin;
+    switch (part->kind) {
+    case MASK_ATTEND:
+        mask_row_attend(mask_row_values(part, place, range), count, allowed);
+        return true;
+    case MASK_BLOCK:
+        mask_row_block(mask_row_values(part, place, range), count, allowed);
+        return true;
+    case MASK_BIAS:
+        mask_row_hide(mask_row_values(part, place, range), count, allowed);
+        if (scores)
+            mask_row_add(mask_row_values(part, place, range), count, scores);
+        return true;
+    case MASK_MULTIPLY: /* done before all others */
+    case MASK_CAUSAL:
+    case MASK_WINDOW:
+    case MASK_LENGTHS:
+    case MASK_QUERY_PADDING:
+        return false;
+    }
+    return false;
+}
+
+bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, real *scores,
+                    unsigned char *allowed) {
+    size_t count = range.end - range.begin;
+    bool by_key = false;
+    memset(allowed, 1, count);
+    for (size_t i = 0; i < mask->count; i++)
+        if (scores && mask->parts[i].kind == MASK_MULTIPLY)
+            mask_row_multiply(mask_row_values(&mask->parts[i], place, range), count, scores);
+    for (size_t i = 0; i < mask->count; i++)
+        by_key |= mask_row_part(&mask->parts[i], place, range, scores, allowed);
+    return by_key;
+}

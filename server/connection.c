@@ -1,0 +1,172 @@
+/* The table of connections: an array indexed by descriptor, so that nothing is allocated for a connection and the
+ * watchdog can walk it.
+ *
+ * libmicrohttpd tells of a connection's end before it closes the descriptor, so a descriptor in an open slot is valid
+ * while the slot's mutex is held. The kernel hands out low numbers first, so the array is little longer than the limit
+ * on connections. */
+#include "server/connection.h"
+
+#include "server/clock.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+bool connection_table_init(struct connections *table, size_t count) {
+    table->slots = calloc(count, sizeof *table->slots);
+    if (table->slots == NULL)
+        return false;
+    table->count = count;
+    atomic_init(&table->open, 0);
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_init(&table->slots[i].mutex, NULL);
+        table->slots[i].fd = (int)i;
+    }
+    return true;
+}
+
+void connection_table_done(struct connections *table) {
+    for (size_t i = 0; i < table->count; i++)
+        pthread_mutex_destroy(&table->slots[i].mutex);
+    free(table->slots);
+    *table = (struct connections){0};
+}
+
+void connection_name(const struct sockaddr *address, char name[CONNECTION_REMOTE_MAX]) {
+    char host[46] = "?", port[8] = "?";
+    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(name, CONNECTION_REMOTE_MAX, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+struct connection *connection_open(struct connections *table, int fd, const struct sockaddr *address) {
+    if ((size_t)fd >= table->count)
+        return NULL;
+    struct connection *connection = &table->slots[fd];
+    pthread_mutex_lock(&connection->mutex);
+    /* A slot can be open here only if the library closed the descriptor without a word, out of memory. */
+    if (connection->phase == CONNECTION_CLOSED)
+        atomic_fetch_add(&table->open, 1);
+    connection->phase = CONNECTION_IDLE;
+    connection->fresh = true;
+    connection->cut = false;
+    connection->linger = false;
+    connection->since_ms = clock_now_ms();
+    connection->marked = true;
+    connection->mark = 0;
+    connection->exchange = NULL;
+    connection_name(address, connection->remote);
+    pthread_mutex_unlock(&connection->mutex);
+    return connection;
+}
+
+void connection_close(struct connections *table, struct connection *connection) {
+    pthread_mutex_lock(&connection->mutex);
+    if (connection->phase != CONNECTION_CLOSED)
+        atomic_fetch_sub(&table->open, 1);
+    connection->phase = CONNECTION_CLOSED;
+    connection->exchange = NULL;
+    pthread_mutex_unlock(&connection->mutex);
+}
+
+void connection_close_idle(struct connections *table) {
+    for (size_t i = 0; i < table->count; i++) {
+        struct connection *connection = &table->slots[i];
+        pthread_mutex_lock(&connection->mutex);
+        if (connection->phase == CONNECTION_IDLE && !connection->cut) {
+            connection->cut = true;
+            shutdown(connection->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&connection->mutex);
+    }
+}
+
+struct connection *connection_find(struct connections *table, int fd) {
+    return fd >= 0 && (size_t)fd < table->count ? &table->slots[fd] : NULL;
+}
+
+/* The mutex is held. */
+static void connection_set(struct connection *connection, enum connection_phase phase) {
+    connection->phase = phase;
+    connection->since_ms = clock_now_ms();
+    connection->marked = false;
+    connection->body_bytes = 0;
+}
+
+bool connection_enter(struct connection *connection, enum connection_phase phase) {
+    pthread_mutex_lock(&connection->mutex);
+    bool goes_on = !connection->cut;
+    if (goes_on)
+        connection_set(connection, phase);
+    pthread_mutex_unlock(&connection->mutex);
+    return goes_on;
+}
+
+bool connection_begin(struct connection *connection, struct exchange *exchange) {
+    pthread_mutex_lock(&connection->mutex);
+    bool goes_on = !connection->cut;
+    connection->exchange = exchange;
+    /* The time for a head counts from its first byte, which for a fresh connection may be its opening. */
+    if (goes_on && connection->phase != CONNECTION_HEAD) {
+        double since_ms = connection->since_ms;
+        connection_set(connection, CONNECTION_HEAD);
+        if (connection->fresh)
+            connection->since_ms = since_ms;
+    }
+    connection->fresh = false;
+    pthread_mutex_unlock(&connection->mutex);
+    return goes_on;
+}
+
+void connection_end(struct connection *connection) {
+    pthread_mutex_lock(&connection->mutex);
+    connection->exchange = NULL;
+    connection_set(connection, CONNECTION_IDLE);
+    pthread_mutex_unlock(&connection->mutex);
+}
+
+void connection_linger(struct connection *connection) {
+    pthread_mutex_lock(&connection->mutex);
+    connection->linger = true;
+    pthread_mutex_unlock(&connection->mutex);
+}
+
+bool connection_lingers(struct connection *connection) {
+    pthread_mutex_lock(&connection->mutex);
+    bool lingers = connection->linger && !connection->cut;
+    pthread_mutex_unlock(&connection->mutex);
+    return lingers;
+}
+
+bool connection_received(struct connection *connection, size_t bytes) {
+    pthread_mutex_lock(&connection->mutex);
+    connection->body_bytes += bytes;
+    bool goes_on = !connection->cut;
+    pthread_mutex_unlock(&connection->mutex);
+    return goes_on;
+}
+
+struct connection_counters connection_count(const struct connection *connection) {
+    struct connection_counters counters = {0};
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    int unsent = 0;
+    if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+        counters.received = info.tcpi_bytes_received;
+        counters.acknowledged = info.tcpi_bytes_acked;
+    }
+    if (ioctl(connection->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
+        counters.unsent = (uint64_t)unsent;
+    return counters;
+}
+
+bool connection_is_gone(const struct connection *connection) {
+    struct pollfd state = {.fd = connection->fd, .events = POLLRDHUP};
+    return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}

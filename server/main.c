@@ -1,0 +1,65 @@
+/* attnd: attention as an HTTP microservice. Reads the settings, starts the server, and drains it when told to end.
+ * Exit status: 0 drained, 1 could not start, 2 a setting is wrong, 128 + n ended at once by a second signal n. */
+#include "server/healthcheck.h"
+#include "server/log.h"
+#include "server/process.h"
+#include "server/server.h"
+#include "server/settings.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int main_serve(const struct settings *settings) {
+    static struct server server; /* too large for the stack */
+    struct error error = {0};
+    struct log log;
+
+    process_prepare();
+    log_init(&log, STDERR_FILENO, settings->log_format, settings->log_level);
+    if (!server_start(&server, settings, &log, &error)) {
+        log_message(&log, LOG_ERROR, "%s", error.detail);
+        return 1;
+    }
+    process_wait(-1);
+    if (!server_drain(&server))
+        _exit(128 + SIGTERM);
+    log_done(&log);
+    return 0;
+}
+
+static int main_healthcheck(const struct settings *settings) {
+    char message[256];
+    if (healthcheck_run(settings, message, sizeof message))
+        return 0;
+    fprintf(stderr, "attnd: %s\n", message);
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    struct settings settings;
+    enum settings_action action;
+    char message[256];
+
+    if (!settings_parse(argc, argv, getenv, &settings, &action, message, sizeof message)) {
+        fprintf(stderr, "attnd: %s\n", message);
+        return 2;
+    }
+    switch (action) {
+    case SETTINGS_HELP:
+        settings_print_help(stdout);
+        return 0;
+    case SETTINGS_HELP_MARKDOWN:
+        settings_print_markdown(stdout);
+        return 0;
+    case SETTINGS_VERSION:
+        puts("attnd " ATTND_VERSION);
+        return 0;
+    case SETTINGS_HEALTHCHECK:
+        return main_healthcheck(&settings);
+    case SETTINGS_SERVE:
+        return main_serve(&settings);
+    }
+    return 0;
+}

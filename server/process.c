@@ -1,0 +1,50 @@
+/* The process: see process.h. Signals are blocked in all threads and taken by one that waits for them, so no code runs
+ * in a handler; a blocked signal also reaches process 1 of a container, whose default action would be to ignore it. */
+#include "server/process.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static sigset_t process_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void process_prepare(void) {
+    static const int ignored[] = {SIGPIPE, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
+    sigset_t set = process_signals();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    umask(077);
+}
+
+size_t process_descriptors(void) {
+    struct rlimit limit = {1024, 1024};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return raised.rlim_cur;
+    return limit.rlim_cur;
+}
+
+int process_wait(double timeout_ms) {
+    sigset_t set = process_signals();
+    int number = 0;
+    if (timeout_ms < 0)
+        return sigwait(&set, &number) == 0 ? number : 0;
+    struct timespec span = {.tv_sec = (time_t)(timeout_ms / 1000)};
+    span.tv_nsec = (long)((timeout_ms - (double)span.tv_sec * 1000) * 1e6);
+    number = sigtimedwait(&set, NULL, &span);
+    return number > 0 ? number : 0;
+}

@@ -1,0 +1,37 @@
+/* The whole server: all that is started and stopped together. */
+#pragma once
+
+#include "core/error.h"
+#include "server/connection.h"
+#include "server/exchange.h"
+#include "server/gateway.h"
+#include "server/linger.h"
+#include "server/listener.h"
+#include "server/log.h"
+#include "server/refusal.h"
+#include "server/settings.h"
+#include "server/watchdog.h"
+#include "server/workers.h"
+
+#include <stdbool.h>
+
+struct server {
+    struct settings settings;
+    struct log *log;
+    struct exchange_context context;
+    struct connections connections;
+    struct refusal full, timeout, no_memory;
+    struct task_ring ring;
+    struct workers workers;
+    struct linger_room lingering;
+    struct gateway gateway;
+    struct watchdog watchdog;
+    struct listener listener;
+};
+
+/* Starts to serve; the log says where. The error says what is in the way: the process should then end. */
+bool server_start(struct server *server, const struct settings *settings, struct log *log, struct error *error);
+
+/* Answers what is under way, refuses what comes, and ends. False: told by a second signal to end at once; nothing has
+ * been freed then. */
+bool server_drain(struct server *server);

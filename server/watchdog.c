@@ -1,0 +1,170 @@
+/* The watchdog: libmicrohttpd's own time limit counts inactivity only, so a byte now and then holds a connection for
+ * ever. This thread looks at every connection a few times a second and shuts the socket of one that breaks its phase's
+ * limit, which wakes the library, which closes it.
+ *
+ * Head: the whole of it in header_ms. Body: body_ms and the time its bytes so far take at the minimum rate. Answer: in
+ * each span of answer_ms the client acknowledges at least as much as the minimum rate asks. While an answer is being
+ * made only the client's leaving ends it: a half-closed connection counts as left, since it cannot be told from one
+ * that is gone without writing to it. */
+#include "server/watchdog.h"
+
+#include "server/clock.h"
+#include "server/exchange.h"
+
+#include <sys/socket.h>
+
+static enum watchdog_verdict watchdog_judge_idle(const struct watchdog_limits *limits, struct connection *connection,
+                                                 const struct connection_counters *counters, double now_ms) {
+    if (!connection->marked) {
+        connection->marked = true;
+        connection->mark = counters->received;
+    }
+    if (connection->mark != counters->received) {
+        /* The first bytes of a head. A fresh connection's time began when it was opened. */
+        if (!connection->fresh)
+            connection->since_ms = now_ms;
+        connection->phase = CONNECTION_HEAD;
+        return WATCHDOG_KEEP;
+    }
+    double limit_ms = connection->fresh ? limits->header_ms : limits->idle_ms;
+    return now_ms - connection->since_ms > limit_ms ? WATCHDOG_CLOSE : WATCHDOG_KEEP;
+}
+
+static enum watchdog_verdict watchdog_judge_answer(const struct watchdog_limits *limits, struct connection *connection,
+                                                   const struct connection_counters *counters, bool waiting,
+                                                   double now_ms) {
+    double span_ms = now_ms - connection->since_ms;
+    bool begins = !connection->marked;
+    bool ours = waiting && counters->unsent == 0;
+    bool kept = span_ms > limits->answer_ms && counters->acknowledged >= connection->mark &&
+                (double)(counters->acknowledged - connection->mark) >= limits->rate * limits->answer_ms / 1000;
+
+    if (begins || ours || kept) {
+        connection->marked = true;
+        connection->mark = counters->acknowledged;
+        connection->since_ms = now_ms;
+        return WATCHDOG_KEEP;
+    }
+    return span_ms > limits->answer_ms ? WATCHDOG_CLOSE : WATCHDOG_KEEP;
+}
+
+enum watchdog_verdict watchdog_judge(const struct watchdog_limits *limits, struct connection *connection,
+                                     const struct connection_counters *counters, bool waiting, double now_ms) {
+    double elapsed_ms = now_ms - connection->since_ms;
+
+    switch (connection->phase) {
+    case CONNECTION_IDLE:
+        return watchdog_judge_idle(limits, connection, counters, now_ms);
+    case CONNECTION_HEAD:
+        return elapsed_ms > limits->header_ms ? WATCHDOG_REFUSE : WATCHDOG_KEEP;
+    case CONNECTION_BODY:
+        return elapsed_ms > limits->body_ms + (double)connection->body_bytes / limits->rate * 1000 ? WATCHDOG_REFUSE
+                                                                                                   : WATCHDOG_KEEP;
+    case CONNECTION_ANSWER:
+        return watchdog_judge_answer(limits, connection, counters, waiting, now_ms);
+    case CONNECTION_WORK:
+    case CONNECTION_CLOSED:
+        return WATCHDOG_KEEP;
+    }
+    return WATCHDOG_KEEP;
+}
+
+/* A head that never became a request has no exchange to write its line. */
+static void watchdog_log(struct watchdog *watchdog, const struct connection *connection, double now_ms) {
+    struct log_line line;
+    log_begin(watchdog->log, &line, LOG_INFO, "request");
+    log_text(&line, "remote", connection->remote);
+    log_count(&line, "status", (uint64_t)watchdog->timeout->status);
+    log_text(&line, "code", error_slug(ERROR_REQUEST_TIMEOUT));
+    log_text(&line, "outcome", "timeout");
+    log_ms(&line, "total_ms", now_ms - connection->since_ms);
+    log_end(watchdog->log, &line);
+}
+
+static void watchdog_look(struct watchdog *watchdog, struct connection *connection, double now_ms) {
+    pthread_mutex_lock(&connection->mutex);
+    bool open = connection->phase != CONNECTION_CLOSED && !connection->cut;
+    bool gone = false, waiting = open && connection->exchange != NULL && exchange_is_waiting(connection->exchange);
+    enum watchdog_verdict verdict = WATCHDOG_KEEP;
+
+    if (open) {
+        struct connection_counters counters = {0};
+        if (connection->phase == CONNECTION_IDLE || connection->phase == CONNECTION_ANSWER)
+            counters = connection_count(connection);
+        verdict = watchdog_judge(&watchdog->limits, connection, &counters, waiting, now_ms);
+        /* The library does not watch a suspended connection, so we do. */
+        gone = waiting && connection_is_gone(connection);
+        if (gone)
+            verdict = WATCHDOG_CLOSE;
+    }
+    if (verdict != WATCHDOG_KEEP) {
+        connection->cut = true;
+        if (verdict == WATCHDOG_REFUSE)
+            refusal_send(watchdog->timeout, connection->fd);
+        shutdown(connection->fd, SHUT_RDWR);
+        if (connection->exchange != NULL)
+            exchange_end_early(connection->exchange, verdict == WATCHDOG_REFUSE ? EXCHANGE_LATE
+                                                     : gone                     ? EXCHANGE_GONE
+                                                                                : EXCHANGE_SLOW);
+        else if (verdict == WATCHDOG_REFUSE)
+            watchdog_log(watchdog, connection, now_ms);
+    }
+    pthread_mutex_unlock(&connection->mutex);
+}
+
+/* A quarter of the shortest limit, so that none is missed by much, within bounds. */
+static double watchdog_tick_ms(const struct watchdog_limits *limits) {
+    double tick_ms = 1000;
+    const double all[] = {limits->header_ms, limits->body_ms, limits->answer_ms, limits->idle_ms};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] < tick_ms)
+            tick_ms = all[i];
+    tick_ms /= 4;
+    return tick_ms < 20 ? 20 : tick_ms;
+}
+
+static void *watchdog_run(void *argument) {
+    struct watchdog *watchdog = argument;
+    long tick_ns = (long)(watchdog_tick_ms(&watchdog->limits) * 1e6);
+
+    pthread_mutex_lock(&watchdog->mutex);
+    while (!watchdog->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += tick_ns;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&watchdog->changed, &watchdog->mutex, &until);
+        pthread_mutex_unlock(&watchdog->mutex);
+
+        double now_ms = clock_now_ms();
+        if (atomic_load(&watchdog->connections->open) > 0)
+            for (size_t i = 0; i < watchdog->connections->count; i++)
+                watchdog_look(watchdog, &watchdog->connections->slots[i], now_ms);
+
+        pthread_mutex_lock(&watchdog->mutex);
+    }
+    pthread_mutex_unlock(&watchdog->mutex);
+    return NULL;
+}
+
+bool watchdog_start(struct watchdog *watchdog) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&watchdog->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&watchdog->mutex, NULL);
+    watchdog->stopping = false;
+    return pthread_create(&watchdog->thread, NULL, watchdog_run, watchdog) == 0;
+}
+
+void watchdog_stop(struct watchdog *watchdog) {
+    pthread_mutex_lock(&watchdog->mutex);
+    watchdog->stopping = true;
+    pthread_cond_signal(&watchdog->changed);
+    pthread_mutex_unlock(&watchdog->mutex);
+    pthread_join(watchdog->thread, NULL);
+    pthread_cond_destroy(&watchdog->changed);
+    pthread_mutex_destroy(&watchdog->mutex);
+}

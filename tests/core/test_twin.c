@@ -1,0 +1,192 @@
+/* The whole of attention against the naive twin: random shapes, layouts, masks and options, both number types. A failed
+ * case prints its seed; SEED_FIRST set to it runs that case first. */
+#include "tests/twin.h"
+
+#include "tests/core/fixture.h"
+#include "tests/core/random.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEED_FIRST = 1, CASES = 600 };
+
+/* A view with random numbers, its heads either apart or side by side in one row, with slack behind each row. */
+static struct view random_view(struct fixture *fixture, struct random *random, size_t batch, size_t heads, size_t rows,
+                               size_t cols) {
+    struct view view = {.batch = batch, .heads = heads, .rows = rows, .cols = cols};
+    size_t slack = random_size(random, 0, 3);
+    if (random_chance(random, 50)) {
+        view.head_stride = cols;
+        view.row_stride = heads * cols + slack;
+        view.batch_stride = rows * view.row_stride;
+    } else {
+        view.row_stride = cols + slack;
+        view.head_stride = rows * view.row_stride;
+        view.batch_stride = heads * view.head_stride;
+    }
+    view.data = fixture_array(fixture, batch * heads * rows * cols + batch * heads * rows * slack, NULL);
+    for (size_t b = 0; b < batch; b++)
+        for (size_t h = 0; h < heads; h++)
+            for (size_t r = 0; r < rows; r++)
+                for (size_t c = 0; c < cols; c++)
+                    fixture_set(fixture, &view, b, h, r, c, random_number(random, 1));
+    return view;
+}
+
+/* Turns the numbers of a view into flags, `percent` of them 1. */
+static void make_flags(struct fixture *fixture, struct random *random, const struct view *view, unsigned percent) {
+    for (size_t b = 0; b < view->batch; b++)
+        for (size_t h = 0; h < view->heads; h++)
+            for (size_t r = 0; r < view->rows; r++)
+                for (size_t c = 0; c < view->cols; c++)
+                    fixture_set(fixture, view, b, h, r, c, random_chance(random, percent));
+}
+
+static void random_part(struct fixture *fixture, struct random *random, enum mask_kind kind) {
+    struct attention *attention = &fixture->attention;
+    size_t batch = attention->query.batch, heads = attention->query.heads;
+    size_t queries = attention->query.rows, keys = attention->key.rows;
+    struct mask_part *part = fixture_part(fixture, kind);
+    switch (kind) {
+    case MASK_CAUSAL:
+        return;
+    case MASK_WINDOW:
+        part->left = (ptrdiff_t)random_size(random, 0, keys + 1) - 1;
+        part->right = (ptrdiff_t)random_size(random, 0, keys + 1) - 1;
+        return;
+    case MASK_LENGTHS: {
+        size_t *lengths = fixture_take(fixture, batch, sizeof *lengths);
+        for (size_t b = 0; b < batch; b++)
+            lengths[b] = random_size(random, 0, keys);
+        part->lengths = lengths;
+        return;
+    }
+    case MASK_QUERY_PADDING:
+        part->values = random_view(fixture, random, random_chance(random, 50) ? batch : 1, 1, queries, 1);
+        make_flags(fixture, random, &part->values, 20);
+        return;
+    case MASK_ATTEND:
+    case MASK_BLOCK:
+    case MASK_MULTIPLY:
+    case MASK_BIAS:
+        part->values =
+            random_view(fixture, random, random_chance(random, 50) ? batch : 1, random_chance(random, 50) ? heads : 1,
+                        random_chance(random, 70) ? queries : 1, keys);
+        break;
+    }
+    if (kind == MASK_ATTEND || kind == MASK_BLOCK)
+        make_flags(fixture, random, &part->values, kind == MASK_ATTEND ? 80 : 20);
+    for (size_t i = 0; kind == MASK_BIAS && i < keys; i++)
+        if (random_chance(random, 20))
+            fixture_set(fixture, &part->values, 0, 0, 0, i, -INFINITY);
+}
+
+static void random_case(struct fixture *fixture, struct random *random) {
+    fixture_init(fixture, random_chance(random, 50) ? DTYPE_FLOAT32 : DTYPE_FLOAT64);
+    struct attention *attention = &fixture->attention;
+    size_t batch = random_size(random, 1, 3), groups = random_size(random, 1, 3);
+    size_t heads = groups * random_size(random, 1, 3), size = random_size(random, 1, 33);
+    size_t most = random_chance(random, 10) ? 300 : 24;
+    size_t queries = random_size(random, 1, most), keys = random_size(random, 1, most);
+    size_t value_size = random_size(random, 1, 20);
+    attention->query = random_view(fixture, random, batch, heads, queries, size);
+    attention->key = random_view(fixture, random, batch, groups, keys, size);
+    attention->value = random_view(fixture, random, batch, groups, keys, value_size);
+    attention->heads = random_view(fixture, random, batch, heads, queries, value_size);
+    attention->scale = random_chance(random, 70) ? 1 / sqrt((double)size) : random_number(random, 2);
+    if (random_chance(random, 30))
+        attention->normalize = random_chance(random, 50) ? ATTENTION_SUM : ATTENTION_NONE;
+    else if (random_chance(random, 40))
+        attention->empty_row = ATTENTION_EMPTY_UNIFORM;
+    attention->mask.align = random_chance(random, 50) ? MASK_ALIGN_TOP_LEFT : MASK_ALIGN_BOTTOM_RIGHT;
+    for (size_t parts = random_size(random, 0, 4); parts > 0; parts--)
+        random_part(fixture, random, (enum mask_kind)random_size(random, MASK_CAUSAL, MASK_BIAS));
+}
+
+/* How far a row may lie from the twin's: a share of its scale. That of weights is their largest; that of scores no less
+ * than their products', which are near 1 and may cancel; and with normalize sum every error is divided by a sum that
+ * may have cancelled, which is told by the weights' size. */
+static double row_tolerance(const struct attention *attention, enum attention_stage stage, const double *row,
+                            size_t count) {
+    double share = attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12, most = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        most = fmax(most, isfinite(row[i]) ? fabs(row[i]) : 0);
+        size += isfinite(row[i]) ? fabs(row[i]) : 0;
+    }
+    if (stage != ATTENTION_WEIGHTS || attention->normalize == ATTENTION_NONE)
+        return share * (most + 0.1);
+    return attention->normalize == ATTENTION_SUM ? share * (most + 1) * (size + 1) : share * most;
+}
+
+/* Values lie between −1 and 1: an output's scale is the sum of the weights. */
+static double heads_tolerance(const struct attention *attention, double row, size_t keys) {
+    double share = attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12;
+    return attention->normalize == ATTENTION_SOFTMAX ? share : row * (double)keys;
+}
+
+static void compare_row(uint64_t seed, const char *what, double tolerance, const double *is, const double *expected,
+                        size_t count) {
+    for (size_t i = 0; i < count; i++)
+        cr_assert(is[i] == expected[i] || fabs(is[i] - expected[i]) <= tolerance,
+                  "seed %llu: %s[%zu] is %.9g, not %.9g", (unsigned long long)seed, what, i, is[i], expected[i]);
+}
+
+static void compare_case(uint64_t seed, struct fixture *fixture, enum attention_stage stage) {
+    const struct attention *attention = &fixture->attention;
+    size_t heads = attention->query.heads, queries = attention->query.rows, keys = attention->key.rows;
+    size_t cols = attention->value.cols, rows = attention->query.batch * heads * queries;
+    double *row = fixture_take(fixture, keys, sizeof *row), *outputs = fixture_take(fixture, cols, sizeof *outputs);
+    for (size_t i = 0; i < rows; i++) {
+        twin_row(attention, stage, i / queries / heads, i / queries % heads, i % queries, row, outputs);
+        double tolerance = row_tolerance(attention, stage, row, keys);
+        compare_row(seed, "row", tolerance, fixture->rows + i * keys, row, keys);
+        if (stage == ATTENTION_WEIGHTS)
+            compare_row(seed, "heads", heads_tolerance(attention, tolerance, keys), fixture->heads + i * cols, outputs,
+                        cols);
+    }
+}
+
+Test(twin, every_stage_of_random_cases_agrees) {
+    size_t compared = 0;
+    for (uint64_t seed = SEED_FIRST; seed < SEED_FIRST + CASES; seed++) {
+        struct random random = {seed * 0x1000003};
+        struct fixture fixture;
+        random_case(&fixture, &random);
+        size_t block_rows = random_size(&random, 1, fixture.attention.query.rows);
+        for (int stage = ATTENTION_SCORES; stage <= ATTENTION_WEIGHTS; stage++) {
+            bool finite = fixture_run(&fixture, (enum attention_stage)stage, block_rows);
+            cr_assert(finite, "seed %llu overflows", (unsigned long long)seed);
+            compare_case(seed, &fixture, (enum attention_stage)stage);
+            compared++;
+        }
+        fixture_done(&fixture);
+    }
+    cr_assert_eq(compared, 3 * CASES);
+}
+
+Test(twin, rows_without_keys_are_the_ones_the_twin_finds) {
+    for (uint64_t seed = SEED_FIRST; seed < SEED_FIRST + CASES; seed++) {
+        struct random random = {seed * 0x1000003};
+        struct fixture fixture;
+        random_case(&fixture, &random);
+        const struct attention *attention = &fixture.attention;
+        size_t heads = attention->query.heads, queries = attention->query.rows, keys = attention->key.rows;
+        size_t rows = attention->query.batch * heads * queries, count = 0, first;
+        size_t *indices = fixture_take(&fixture, rows, sizeof *indices);
+        size_t found = attention_fully_masked(attention, indices, rows, &first);
+        for (size_t i = 0; i < rows; i++) {
+            bool any = false;
+            for (size_t j = 0; j < keys && !any; j++)
+                any = twin_allows(attention, i / queries / heads, i / queries % heads, i % queries, j);
+            if (any)
+                continue;
+            cr_assert_lt(count, found, "seed %llu: row %zu is not found", (unsigned long long)seed, i);
+            cr_assert_eq(indices[count++], i, "seed %llu", (unsigned long long)seed);
+        }
+        cr_assert_eq(count, found, "seed %llu", (unsigned long long)seed);
+        fixture_done(&fixture);
+    }
+}

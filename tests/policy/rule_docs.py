@@ -1,0 +1,117 @@
+"""The documents name what exists: paths, files, functions, routes, problem codes, settings, tests. And what a user must
+be able to look up is in them: every route, every problem code, and the table of settings as the program prints it."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import policy
+
+# Names in a document that are meant to exist elsewhere than in the tree.
+ELSEWHERE = re.compile(r"^(build|node_modules|/|~|\.\.\.)")
+CODE = re.compile(r"```.*?```|`[^`\n]+`", re.S)
+
+
+def documents(tree):
+    return [name for name in policy.files(tree, "*.md") if "/" not in name or name.startswith("docs/")]
+
+
+def sources(tree):
+    return "\n".join(policy.read(tree, name) for name in policy.files(
+        tree, "*.c", "*.h", "*.cc", "*.py", "*.mjs", "*.js", "*.sh", "CMakeLists.txt", "run", "test", "*.json"))
+
+
+def routes(tree):
+    table = re.findall(r'\.path = "(/[^"]*)"', policy.read(tree, "api/route.c"))
+    server = re.findall(r'"(/(?:livez|readyz))"', "".join(policy.read(tree, name)
+                                                         for name in policy.product(tree, ".c")))
+    return set(table + server)
+
+
+def slugs(tree):
+    return set(re.findall(r'X\([A-Z0-9_]+, "([a-z0-9_]+)"', policy.read(tree, "core/error.h")))
+
+
+def settings():
+    return subprocess.run([os.environ.get("ATTND_BINARY", policy.BUILD / "attnd"), "--help-markdown"],
+                          capture_output=True, text=True, check=True).stdout
+
+
+def missing_paths(tree, name, text):
+    here = (tree / name).parent
+    top = {path.split("/")[0] for path in policy.files(tree) if "/" in path}
+    basenames = {pathlib.PurePath(path).name for path in policy.files(tree)}
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not re.match(r"[a-z]+:", target) and not (here / target).exists():
+            yield f"the link {target}"
+    for span in CODE.findall(text):
+        for word in re.findall(r"(?<![\w./<>{*-])(?:\./)?[\w.-]+(?:/[\w.*-]+)*/?(?![\w<>{])", span):
+            word = word.removeprefix("./").rstrip(".")
+            if ELSEWHERE.match(word):
+                continue
+            if "/" in word.rstrip("/"):
+                if word.split("/")[0] in top and not list(tree.glob(word.rstrip("/"))):
+                    yield f"the path {word}"
+            elif re.search(r"\w\.(c|h|cc|py|mjs|sh|cfg|yml)$", word) and word not in basenames and "*" not in word:
+                if not re.search(rf"<{re.escape(word)}>", span):
+                    yield f"the file {word}"
+
+
+def check_document(tree, name, everything, known):
+    text = policy.read(tree, name)
+    found = list(missing_paths(tree, name, text))
+    found += [f"the function {function}()" for function in re.findall(r"\b([a-z]\w*_\w+)\(", "".join(CODE.findall(text)))
+              if not re.search(rf"\b{function}\b", everything) and not function.startswith(("MHD_", "json_", "openblas_"))]
+    for route in re.findall(r"(?<![\w.])(/(?:v1|problems)/[\w/-]*|/(?:livez|readyz)\b)", text):
+        base, _, code = route.partition("/problems/")
+        if route not in known["routes"] and not (base == "" and (code in known["slugs"] or not code)):
+            found.append(f"the route {route}")
+    found += [f"the variable {variable}" for variable in re.findall(r"\bATTND_[A-Z0-9_]+\b", text)
+              if variable not in known["settings"] and not re.search(rf"\b{variable}\b", everything)]
+    for command in re.findall(r"(?:\battnd|\./run|^\|)((?:\s+`?--?[\w-]+(?:[ =][^\s`|-]\S*)?)+)", text, re.M):
+        found += [f"the flag {flag}" for flag in re.findall(r"--[a-z][\w-]*", command)
+                  if f"`{flag}`" not in known["settings"] and flag not in known["actions"]]
+    return [f"{name}: {what} does not exist" for what in found]
+
+
+def check(tree):
+    names = documents(tree)
+    known = {"routes": routes(tree), "slugs": slugs(tree), "settings": settings(),
+             "actions": re.findall(r'"(--[a-z-]+)"', policy.read(tree, "server/settings.c"))}
+    everything = sources(tree)
+    violations = [violation for name in names for violation in check_document(tree, name, everything, known)]
+
+    together = "\n".join(policy.read(tree, name) for name in names)
+    violations += [f"no document names the route {route}" for route in sorted(known["routes"])
+                   if len(route) > 1 and not re.search(re.escape(route) + r"(?![\w/-])" * (route[-1] != "/"), together)]
+    violations += [f"no document explains the problem code {slug}" for slug in sorted(known["slugs"])
+                   if not re.search(rf"\b{slug}\b", together)]
+    if known["settings"] not in together:
+        violations.append("no document holds the table that attnd --help-markdown prints")
+    if not known["slugs"] or not known["routes"] or not names:
+        violations.append("this rule reads nothing")
+    return violations
+
+
+def spoil_table(tree):
+    row = settings().splitlines()[3]
+    for name in documents(tree):
+        (tree / name).write_text(policy.read(tree, name).replace(row, row + " "))
+
+
+policy.run(check, [
+    ("a path", policy.append("docs/planted.md", "see `core/planted.c`\n"), "the path core/planted.c"),
+    ("a folder", policy.append("README.md", "`planted/` and `tests/planted/`\n"), "the path tests/planted/"),
+    ("a file", policy.append("README.md", "`planted.c` does it\n"), "the file planted.c"),
+    ("a link", policy.append("docs/planted.md", "[here](planted_other.md)\n"), "the link planted_other.md"),
+    ("a function", policy.append("docs/planted.md", "`planted_here()` does it\n"), "the function planted_here()"),
+    ("a route", policy.append("docs/planted.md", "POST /v1/planted\n"), "the route /v1/planted"),
+    ("a problem", policy.append("docs/planted.md", "/problems/planted\n"), "the route /problems/planted"),
+    ("a variable", policy.append("docs/planted.md", "set ATTND_PLANT" + "ED to 1\n"), "the variable ATTND_PLANT"),
+    ("a flag", policy.append("docs/planted.md", "`attnd --planted 4`\n"), "the flag --planted"),
+    ("a second flag", policy.append("README.md", "    ./run --port 9000 --planted\n"), "the flag --planted"),
+    ("a table of old settings", spoil_table, "the table that attnd --help-markdown prints"),
+    ("a new code", policy.append("core/error.h", 'X(PLANTED, "planted_code", "x")\n'), "the problem code planted_code"),
+    ("a new route", policy.append("api/route.c", '{.path = "/v1/planted"}\n'), "names the route /v1/planted"),
+])

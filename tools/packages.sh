@@ -1,0 +1,53 @@
+#!/bin/sh
+# The one list of Debian packages that attnd needs, by purpose, and what installs those that are missing.
+# Used by ./run, ./test and the Dockerfile: tools/packages.sh <purpose>…
+set -eu
+
+# build:     to compile the program        runtime:   what the program itself needs, without headers
+# run:       what ./run needs beside that
+# test:      what ./test needs beside that  container: what the container proofs of ./test --full need
+# A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
+packages_of() {
+    case $1 in
+    build) echo gcc:gcc g++:g++ cmake:cmake make:make pkg-config:pkg-config \
+        libmicrohttpd-dev libjansson-dev libopenblas-pthread-dev ;;
+    runtime) echo libmicrohttpd12 libjansson4 libopenblas0-pthread ;;
+    run) echo curl:curl ;;
+    test) echo libcriterion-dev clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
+        python3:python3 git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
+    container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
+        util-linux:unshare ;;
+    *)
+        echo "$0: no such purpose: $1 (build, runtime, run, test, container)" >&2
+        return 2
+        ;;
+    esac
+}
+
+packages_is_there() {
+    case $1 in
+    *:*) command -v "${1#*:}" >/dev/null 2>&1 && return 0 ;;
+    esac
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "${1%%:*}" 2>/dev/null)" = installed ]
+}
+
+missing=
+for purpose in "$@"; do
+    for entry in $(packages_of "$purpose"); do
+        packages_is_there "$entry" || missing="$missing ${entry%%:*}"
+    done
+done
+[ -n "$missing" ] || exit 0
+
+root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || {
+        echo "attnd needs these Debian packages, and only root can install them:$missing" >&2
+        exit 1
+    }
+    root=sudo
+fi
+echo "Installing with apt-get:$missing" >&2
+$root apt-get update -qq >/dev/null
+# shellcheck disable=SC2086 # one word per package is meant
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends $missing >/dev/null
