@@ -3,6 +3,7 @@
 #include "api/number.h"
 #include "api/number_codec.h"
 #include "api/scan_array.h"
+#include "api/scan_token.h"
 
 #include <string.h>
 
@@ -73,18 +74,6 @@ static bool scan_replace(struct scanner *scanner, struct scan_item *item, const 
     return true;
 }
 
-/* The end of the string that opens at `text`, past its closing quote; NULL where it does not close. */
-const char *scan_string_end(const char *text, const char *end) {
-    for (text++; (text = memchr(text, '"', (size_t)(end - text))) != NULL; text++) {
-        const char *backslash = text;
-        while (backslash[-1] == '\\')
-            backslash--;
-        if ((text - backslash) % 2 == 0)
-            return text + 1;
-    }
-    return NULL;
-}
-
 /* Takes out the long text of a "b64" member; where it has escapes jansson shall read it. */
 static bool scan_b64(struct scanner *scanner, const char *begin, const char *end) {
     if (memchr(begin, '\\', (size_t)(end - begin)) != NULL)
@@ -96,16 +85,10 @@ static bool scan_b64(struct scanner *scanner, const char *begin, const char *end
     return scan_replace(scanner, item, begin, end);
 }
 
-static const char *scan_skip_space(const char *text, const char *end) {
-    while (text < end && (*text == ' ' || *text == '\n' || *text == '\r' || *text == '\t'))
-        text++;
-    return text;
-}
-
 /* Whether the array that opens at `text` is one of numbers: its first scalar is a number, true, false or null. */
 static bool scan_is_numbers(const char *text, const char *end) {
     while (text < end && *text == '[')
-        text = scan_skip_space(text + 1, end);
+        text = scan_token_skip_space(text + 1, end);
     return text < end &&
            (*text == '-' || (*text >= '0' && *text <= '9') || *text == 't' || *text == 'f' || *text == 'n');
 }
@@ -181,7 +164,7 @@ static bool scan_numbers(struct scanner *scanner, const char **text) {
 
 /* A string: a name, a label, or a b64 text. `*name_is_b64` tells that the last string read is "b64". */
 static bool scan_string(struct scanner *scanner, const char **text, bool *name_is_b64) {
-    const char *end = scan_string_end(*text, scanner->end);
+    const char *end = scan_token_string_end(*text, scanner->end);
     if (end == NULL)
         return scan_stop(scanner, *text);
     const char *before = *text;

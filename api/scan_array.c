@@ -5,6 +5,7 @@
 #include "api/scan_array.h"
 #include "api/number.h"
 #include "api/number_codec.h"
+#include "api/scan_token.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,12 +18,6 @@ struct scan_array_state {
     size_t counts[SCAN_RANK_MAX];
     const char *begin; /* of the value in hand */
 };
-
-static const char *scan_array_skip_space(const char *text, const char *end) {
-    while (text < end && (*text == ' ' || *text == '\n' || *text == '\r' || *text == '\t'))
-        text++;
-    return text;
-}
 
 /* Notes the first fault: at the value in hand, or with `depth` less than the open arrays at one that holds it. */
 static void scan_array_fault(struct scan_array_state *state, enum error_code fault, const char *end, size_t depth,
@@ -126,7 +121,7 @@ static enum scan_array_result scan_array_skip(struct scan_array_state *state, co
     while (*text < end) {
         char c = **text;
         if (c == '"') {
-            *text = scan_string_end(*text, end);
+            *text = scan_token_string_end(*text, end);
             if (*text == NULL)
                 return SCAN_ARRAY_NOT_JSON;
             continue;
@@ -161,7 +156,7 @@ enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *ite
     item->values = (char *)scanner->values + scanner->value_count * dtype_size(scanner->scan->dtype);
     const char *end = scanner->end;
     for (;;) {
-        text = scan_array_skip_space(text, end);
+        text = scan_token_skip_space(text, end);
         state.begin = *array_end = text;
         if (text == end)
             return SCAN_ARRAY_NOT_JSON;
@@ -169,7 +164,7 @@ enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *ite
             if (scanner->depth + state.depth >= scanner->limits->depth || state.depth == SCAN_RANK_MAX)
                 return SCAN_ARRAY_TOO_DEEP;
             state.counts[state.depth++] = 0;
-            text = scan_array_skip_space(text + 1, end);
+            text = scan_token_skip_space(text + 1, end);
             if (text == end || *text != ']')
                 continue;
             scan_array_fault(&state, ERROR_EMPTY_AXIS, text + 1, state.depth - 1, 0, 0);
@@ -185,7 +180,7 @@ enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *ite
             state.counts[state.depth - 1]++;
         }
         for (;;) { /* after a value: close arrays until a comma asks for the next one */
-            text = scan_array_skip_space(text, end);
+            text = scan_token_skip_space(text, end);
             if (text == end || (*text != ',' && *text != ']'))
                 return SCAN_ARRAY_NOT_JSON;
             if (*text++ == ',')

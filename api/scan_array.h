@@ -22,5 +22,3 @@ enum scan_array_result { SCAN_ARRAY_READ, SCAN_ARRAY_NOT_JSON, SCAN_ARRAY_TOO_DE
 /* Reads the array that opens at `text` into the item and sets *end past its closing bracket (with TOO_DEEP: to the
  * bracket too many). */
 enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *item, const char *text, const char **end);
-
-const char *scan_string_end(const char *text, const char *end);

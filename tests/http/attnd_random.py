@@ -62,7 +62,8 @@ def make(seed, route=None, dtype=None, rank=None, parts=None, heads=None, maps=N
 
 
 def draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, normalize):
-    route = route or draw.choose("self", "masked", "cross", "multi-head", "")
+    if route is None:
+        route = draw.choose("self", "masked", "cross", "", *["multi-head"] * (heads != 0))
     rank = rank or draw.choose(1, 2, 2, 3, 3, 4)
     if route == "self":
         rank = max(rank, 2)

@@ -2,6 +2,7 @@
 """HTTP/1.1 on a bare socket: where requests begin and end, whatever a client writes, and that no byte of one request
 is ever answered as another. The probes follow h1spec and the request-smuggling tables of RFC 9112, section 11.2."""
 
+import re
 import time
 
 from attnd_client import (SELF, SMALL, Claims, Closed, Failure, PATIENCE, Server, as_bytes, chunked,
@@ -62,7 +63,6 @@ REFUSED = [
     ("CL 2^64 - 1", post(b"Content-Length: 18446744073709551615\r\n"), (400, 413)),
     ("CL 2^64", post(b"Content-Length: 18446744073709551616\r\n"), (400, 413)),
     ("CL 2^64 + n", post(b"Content-Length: %d\r\n" % (2 ** 64 + len(BODY))), (400, 413)),
-    ("a POST with neither length nor chunks", post(body=b""), (411,)),
     ("no Host", get(host=b""), (400,)),
     ("two Host", get(host=HOST + HOST), (400,)),
     ("two different Host", get(host=HOST + b"Host: other\r\n"), (400,)),
@@ -88,7 +88,6 @@ REFUSED = [
     ("a blank in a field name", get(b"/livez", b"X Y: a\r\n"), (400,)),
     ("a field name in brackets", get(b"/livez", b"X[1]: a\r\n"), (400,)),
     ("a field without a colon", get(b"/livez", b"X\r\n"), (400,)),
-    ("a folded field", get(b"/livez", b"X: a\r\n b\r\n"), (400,)),
     ("a blank in the target", get(b"/li vez"), (400, 404, 505, ())),
     ("%00 in the path", get(b"/livez%00x"), (400, 404)),
     ("%2 cut in the path", get(b"/livez%2"), (400, 404)),
@@ -102,7 +101,6 @@ REFUSED = [
     ("no CR LF behind a chunk", post(TE, body=b"%x\r\n" % len(BODY) + BODY + b"XX0\r\n\r\n"), (400, ())),
     ("an unknown expectation", post(LENGTH, b"Expect: 200-maybe\r\n"), (417,)),
     ("TLS spoken to a plain port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n\r\n", (400, ())),
-    ("NUL bytes", b"\0" * 100 + b"\r\n\r\n", (400, 501, 505, ())),
 ]
 
 # What a careful server takes, each answered rightly and the connection kept.
@@ -161,7 +159,7 @@ def refused(server, data, statuses):
         return
     status = int(raw[9:12])
     expect(status in statuses, f"status {status}, not {statuses}: {excerpt(raw, 600)}")
-    expect(raw.count(b"HTTP/1.1 ") == 1 or b"Content-Length:" in data, f"answered twice: {excerpt(raw, 900)}")
+    expect(len(re.findall(rb"HTTP/1\.1 [1-5][0-9][0-9] ", raw)) == 1 or b"Content-Length:" in data, f"answered twice: {excerpt(raw, 900)}")
     is_small_answer(server.request("POST", SELF, SMALL))
 
 

@@ -132,9 +132,10 @@ def exchanges(server):
         connection.get("/livez")
         connection.request("HEAD", "/")
         connection.get("/nothing?secret=SECRETWORD")
-        connection.get("/caf%C3%A9%0a%22x")
         connection.request("PUT", SELF, SMALL)
-        count += 6
+        count += 5
+    server.request("GET", "/caf%C3%A9%0a%22x")
+    count += 1
     with server.connect() as connection:
         connection.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
         connection.read()
@@ -269,8 +270,6 @@ def drain_delay():
         expect(connection.get("/readyz").status == 200, "ready before")
         server.signal()
         expect(wait_until(lambda: server.request("GET", "/readyz").status == 503, 1), "readyz is not 503")
-        members = problem(server.request("GET", "/readyz"), 503, "draining")
-        expect(members["detail"], "no detail")
         expect(server.request("GET", "/livez").status == 200, "livez while draining")
         is_small_answer(server.request("POST", SELF, SMALL))
         expect(run_once("--healthcheck", "--port", server.port).returncode == 1, "healthcheck while draining")
@@ -309,22 +308,23 @@ def second_signal():
         started = time.monotonic()
         server.signal()
         server.wait(10)
+        server.stopped = True  # with a code that tells of a second signal
         expect(time.monotonic() - started < 3 * PATIENCE, f"took {time.monotonic() - started:.1f} s")
         stuck.close()
-        server.kill()
 
 
 def interrupt():
-    with Server() as server:
-        is_small_answer(server.request("POST", SELF, SMALL))
-        server.signal(signal.SIGINT)
-        expect(server.wait() == 0, "exit code")
+    for number in (signal.SIGINT, signal.SIGHUP):
+        with Server() as server:
+            is_small_answer(server.request("POST", SELF, SMALL))
+            server.signal(number)
+            expect(server.wait() == 0, f"exit code after {number!r}")
 
 
 def signals_that_do_nothing():
     with Server() as server:
-        for number in (signal.SIGPIPE, signal.SIGHUP):
-            server.signal(number)
+        for number in (signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+            server.process.send_signal(number)
             time.sleep(0.1)
             expect(server.is_running(), f"{number!r} ended the server")
             is_small_answer(server.request("POST", SELF, SMALL))
@@ -401,8 +401,8 @@ def main():
     claims.check("SIGTERM with --drain-delay-ms: /readyz 503, all else goes on, then closed", drain_delay)
     claims.check("the drain has a deadline", drain_deadline)
     claims.check("a second SIGTERM ends at once", second_signal)
-    claims.check("SIGINT drains too", interrupt)
-    claims.check("SIGPIPE and SIGHUP do not end the server", signals_that_do_nothing)
+    claims.check("SIGINT and SIGHUP drain too", interrupt)
+    claims.check("SIGPIPE, SIGUSR1, SIGUSR2 and SIGWINCH do not end the server", signals_that_do_nothing)
     claims.check("SIGTERM during the start", early_signal)
     claims.check("out of descriptors: no busy loop, and it recovers", few_descriptors)
     claims.finish()
