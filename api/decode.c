@@ -47,16 +47,25 @@ static const char *decode_hint(const char *text) {
     return "";
 }
 
-/* The length of the token that jansson's message ends in: near '…'. */
-static size_t decode_near_length(const char *message) {
-    const char *near = strstr(message, " near '"), *last = strrchr(message, '\'');
-    return near == NULL || last <= near + 6 ? 0 : (size_t)(last - (near + 7));
+/* The length of the token that jansson refused, which ends at envelope[position]: its message quotes a short one, near
+ * '…', and a long one is a string. */
+static size_t decode_token_length(const struct scan *scan, const json_error_t *refusal, size_t position) {
+    const char *near = strstr(refusal->text, " near '"), *last = strrchr(refusal->text, '\'');
+    if (near != NULL && last > near + 6)
+        return (size_t)(last - (near + 7));
+    const char *end = scan->envelope + position, *begin = end - 1;
+    bool is_string = position > 1 && *begin == '"' && strstr(refusal->text, " near ") == NULL;
+    if (!is_string || json_error_code(refusal) == json_error_invalid_utf8)
+        return 0;
+    for (begin--; begin > scan->envelope && (*begin != '"' || begin[-1] == '\\'); begin--)
+        ;
+    return (size_t)(end - begin);
 }
 
 /* jansson's refusal as an error of the body. */
 static bool decode_syntax_error(const struct scan *scan, const json_error_t *refusal, struct error *error) {
-    size_t near = decode_near_length(refusal->text);
     size_t position = refusal->position > 0 ? (size_t)refusal->position : 0;
+    size_t near = decode_token_length(scan, refusal, position);
     size_t offset = scan_body_offset(scan, position >= near ? position - near : 0);
     const char *text = scan->body + offset;
     struct error place = {0};

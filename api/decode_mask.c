@@ -49,6 +49,14 @@ static bool decode_mask_numbers(const struct decoder *decoder, const json_t *jso
     return decode_mask_values(decoder, json, pointer, row, VALUE_NUMBERS);
 }
 
+static bool decode_mask_lengths(const struct decoder *decoder, const json_t *json, const char *pointer,
+                                const struct decode_mask_part *row) {
+    const struct scan_item *item = value_item(decoder, json);
+    if (item != NULL && !item->is_text && item->rank == 0)
+        return value_wrong_type(decoder, json, pointer, "an array with a length for each batch item, such as [3]");
+    return decode_mask_values(decoder, json, pointer, row, VALUE_NUMBERS);
+}
+
 static bool decode_mask_bias(const struct decoder *decoder, const json_t *json, const char *pointer,
                              const struct decode_mask_part *row) {
     return decode_mask_values(decoder, json, pointer, row, VALUE_NUMBERS_OR_NULL);
@@ -100,7 +108,7 @@ static const struct decode_mask_part decode_mask_table[] = {
      "Added to the scores; null disallows the key."},
     {"multiply", MASK_MULTIPLY, CALL_MASK_SCORES, decode_mask_numbers, "tensor [L,S] or [B|1,H|1,L|1,S]",
      "Multiplied onto the scores."},
-    {"lengths", MASK_LENGTHS, CALL_MASK_ITEMS, decode_mask_numbers, "array of B whole numbers",
+    {"lengths", MASK_LENGTHS, CALL_MASK_ITEMS, decode_mask_lengths, "array of B whole numbers",
      "Only the first n keys are real."},
     {"padding", MASK_BLOCK, CALL_MASK_KEYS, decode_mask_booleans, "booleans [S] or [B,S]",
      "true: the key is padding (torch's key_padding_mask)."},

@@ -213,13 +213,13 @@ bool decode_projections(const struct decoder *decoder, const json_t *json, const
     if (!json_is_object(json))
         return value_wrong_type(decoder, json, pointer,
                                 "an object such as {\"query\": {\"weight\": matrix}, …}, or {\"state_dict\": {…}}");
-    if (json_object_get(json, "init") != NULL && !json_is_null(json_object_get(json, "init")))
-        return decode_projections_member(decoder, "init", json_object_get(json, "init"), "/projections/init");
+    if (value_member(json, "init") != NULL)
+        return decode_projections_member(decoder, "init", value_member(json, "init"), "/projections/init");
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)json, name, value) {
         struct value_pointer place = value_child(pointer, name);
-        if (json_object_get(json, "state_dict") != NULL && strcmp(name, "state_dict") != 0 && !json_is_null(value))
+        if (value_member(json, "state_dict") != NULL && strcmp(name, "state_dict") != 0 && !json_is_null(value))
             return error_set(decoder->error, ERROR_CONFLICT, place.text,
                              "projections has both state_dict and %.40s: a state_dict holds all four maps.", name);
         if (!json_is_null(value) && !decode_projections_member(decoder, name, value, place.text))

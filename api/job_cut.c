@@ -93,6 +93,9 @@ static bool job_cut_is_small(const struct job *job) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
             cost += (double)phase->rows * (double)phase->encode.shape[phase->encode.rank - 1] * job_cut_number_ns;
+        if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
+            cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
+                    job_cut_multiply_ns;
         if (phase->kind == JOB_PROJECT)
             cost += (double)phase->rows * (double)phase->map->in * (double)phase->map->out * job_cut_multiply_ns;
     }

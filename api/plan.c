@@ -70,6 +70,9 @@ static bool plan_work(const struct limits *limits, const struct plan *plan, stru
     const struct plan_map *maps[] = {&plan->query, &plan->key, &plan->value};
     for (size_t i = 0; i < 3; i++)
         work += (double)maps[i]->rows * (double)maps[i]->in * (double)maps[i]->out;
+    if (plan->has_output_map && plan->call->returns[RESULT_OUTPUT])
+        work += (double)plan->batch * (double)plan->queries * (double)projection_in(&plan->output_map) *
+                (double)plan->output_size;
     if (work <= (double)limits->work)
         return true;
     error_set(error, ERROR_TOO_MUCH_WORK, NULL,
@@ -101,7 +104,8 @@ static bool plan_answer_size(const struct limits *limits, const struct plan *pla
         if (!plan->call->returns[i])
             continue;
         struct encode encode = plan_encode(plan, (enum result)i);
-        size += (double)encode_size(&encode, 1) * (double)encode.rows;
+        double opening = (double)encode_size(&encode, 0), row = (double)encode_size(&encode, 1) - opening;
+        size += opening + row * (double)encode.rows;
     }
     if (limits->answer_bytes == 0 || size <= (double)limits->answer_bytes)
         return true;

@@ -74,9 +74,19 @@ static bool scan_replace(struct scanner *scanner, struct scan_item *item, const 
     return true;
 }
 
-/* Takes out the long text of a "b64" member; where it has escapes jansson shall read it. */
+/* Whether all bytes are printable ASCII without a backslash. */
+static bool scan_is_plain(const char *text, const char *end) {
+    bool plain = true;
+    for (; text < end; text++) { /* no early end: so the loop can be vectorized */
+        unsigned char byte = (unsigned char)*text;
+        plain &= (byte >= 0x20) & (byte < 0x80) & (byte != '\\');
+    }
+    return plain;
+}
+
+/* Takes out the long text of a "b64" member; where it has escapes, or is no proper string, jansson shall read it. */
 static bool scan_b64(struct scanner *scanner, const char *begin, const char *end) {
-    if (memchr(begin, '\\', (size_t)(end - begin)) != NULL)
+    if (!scan_is_plain(begin, end))
         return true;
     struct scan_item *item = scan_new_item(scanner);
     if (item == NULL)
@@ -125,7 +135,8 @@ static bool scan_stop(struct scanner *scanner, const char *text) {
 /* One number by itself. */
 static bool scan_number(struct scanner *scanner, const char **text) {
     const char *end = number_end(*text, scanner->end);
-    if (end == NULL)
+    bool leading_zero = end != NULL && end < scanner->end && *end >= '0' && *end <= '9';
+    if (end == NULL || leading_zero)
         return scan_stop(scanner, *text);
     struct scan_item *item = scan_new_item(scanner);
     if (item == NULL)
@@ -221,7 +232,11 @@ size_t scan_body_offset(const struct scan *scan, size_t envelope_offset) {
     size_t body_end = low == 0 ? 0 : scan->items[low - 1].body_end;
     size_t envelope_end = low == 0 ? 0 : scan->items[low - 1].envelope_end;
     size_t offset = body_end + (envelope_offset - envelope_end);
-    if (low < scan->count && offset > scan->items[low].body_begin)
-        offset = scan->items[low].body_begin; /* inside the next placeholder */
+    if (low < scan->count && offset > scan->items[low].body_begin) { /* inside a placeholder, or the array it holds */
+        const struct scan_item *item = &scan->items[low];
+        size_t array = item->envelope_end - 1 - (item->body_end - item->body_begin);
+        bool holds_array = item->fault == ERROR_WRONG_TYPE && envelope_offset > array;
+        offset = item->body_begin + (holds_array ? envelope_offset - array : 0);
+    }
     return offset < scan->body_size ? offset : scan->body_size;
 }

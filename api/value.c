@@ -15,6 +15,11 @@ const struct scan_item *value_item(const struct decoder *decoder, const json_t *
     return index < decoder->scan->count ? &decoder->scan->items[index] : NULL;
 }
 
+const json_t *value_member(const json_t *json, const char *name) {
+    const json_t *member = json_object_get(json, name);
+    return json_is_null(member) ? NULL : member;
+}
+
 const char *value_shape(struct arena *arena, const size_t *shape, size_t rank) {
     struct error ignored = {0};
     struct text text;
@@ -192,7 +197,7 @@ const char *value_nearest(const char *name, const char *(*name_at)(size_t index)
     size_t least = strlen(name) / 3 + 2; /* farther than this is no misspelling */
     for (size_t i = 0; name_at(i) != NULL; i++) {
         size_t distance = value_distance(name, name_at(i));
-        if (distance < least) {
+        if (distance < least && 2 * distance <= strlen(name)) {
             least = distance;
             nearest = name_at(i);
         }

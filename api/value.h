@@ -23,6 +23,9 @@ struct decoder {
 /* The item that stands for `json`, or NULL where jansson read the value itself. */
 const struct scan_item *value_item(const struct decoder *decoder, const json_t *json);
 
+/* The member of an object, NULL where it is absent or null, which is the same. */
+const json_t *value_member(const json_t *json, const char *name);
+
 /* What a value is, for a message: "a string", "an array of shape [2,3]"; in a buffer of the decoder's arena. */
 const char *value_describe(const struct decoder *decoder, const json_t *json);
 

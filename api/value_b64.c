@@ -75,7 +75,7 @@ bool value_b64(const struct decoder *decoder, const json_t *json, const char *po
                struct tensor *tensor) {
     static const char *const names[] = {"float32", "float64", "float16", "bfloat16"};
     struct value_pointer place = value_child(pointer, "b64"), dtype_place = value_child(pointer, "dtype");
-    const json_t *b64 = json_object_get(json, "b64"), *dtype_json = json_object_get(json, "dtype");
+    const json_t *b64 = value_member(json, "b64"), *dtype_json = value_member(json, "dtype");
     if (dtype_json == NULL)
         return error_set(decoder->error, ERROR_MISSING_MEMBER, dtype_place.text,
                          "%s has b64 but no \"dtype\": name one of float16, bfloat16, float32, float64.", pointer + 1);

@@ -114,7 +114,7 @@ static bool value_tensor_item(const struct decoder *decoder, const struct scan_i
 static bool value_tensor_shape(const struct decoder *decoder, const json_t *json, const char *pointer,
                                struct tensor *tensor) {
     struct value_pointer place = value_child(pointer, "shape");
-    const json_t *shape = json_object_get(json, "shape");
+    const json_t *shape = value_member(json, "shape");
     if (shape == NULL) {
         error_set(decoder->error, ERROR_MISSING_MEMBER, place.text,
                   "%s has no \"shape\": give the lengths of its axes, such as [2,3].", pointer + 1);
@@ -180,12 +180,12 @@ static bool value_tensor_data(const struct decoder *decoder, const json_t *data,
 
 static bool value_tensor_object(const struct decoder *decoder, const json_t *json, const char *pointer,
                                 enum value_tensor_kind kind, struct tensor *tensor) {
-    const json_t *data = json_object_get(json, "data"), *b64 = json_object_get(json, "b64");
+    const json_t *data = value_member(json, "data"), *b64 = value_member(json, "b64");
     const char *name;
     json_t *member;
     json_object_foreach((json_t *)json, name, member) {
         bool known = strcmp(name, "shape") == 0 || strcmp(name, "data") == 0 || strcmp(name, "b64") == 0 ||
-                     (strcmp(name, "dtype") == 0 && b64 != NULL);
+                     (strcmp(name, "dtype") == 0 && (b64 != NULL || json_is_null(member)));
         if (!known)
             return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, value_child(pointer, name).text,
                              "%s is no tensor: it has \"%.40s\", but a tensor object has \"shape\" and \"data\", or "
@@ -202,6 +202,23 @@ static bool value_tensor_object(const struct decoder *decoder, const json_t *jso
         return false;
     return data != NULL ? value_tensor_data(decoder, data, pointer, kind, tensor)
                         : value_b64(decoder, json, pointer, kind, tensor);
+}
+
+/* An array that holds no number at all: it is empty somewhere, or begins with what is no number. */
+static bool value_tensor_not_numbers(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    size_t path[SCAN_RANK_MAX] = {0}, depth = 0;
+    while (json_is_array(json) && json_array_size(json) > 0 && depth < SCAN_RANK_MAX) {
+        json = json_array_get(json, 0);
+        depth++;
+    }
+    struct value_pointer place = value_tensor_path(pointer, path, depth);
+    bool empty = json_is_array(json) && json_array_size(json) == 0;
+    const char *received = value_describe(decoder, json);
+    error_set(decoder->error, empty ? ERROR_EMPTY_AXIS : ERROR_WRONG_TYPE, place.text,
+              empty ? "%s is %s; no axis of a tensor may have length 0." : "%s is %s; a tensor holds numbers.",
+              place.text + 1, received);
+    error_expected(decoder->error, "%s", value_tensor_wanted);
+    return error_received(decoder->error, "%s", received);
 }
 
 bool value_tensor(const struct decoder *decoder, const json_t *json, const char *pointer, enum value_tensor_kind kind,
@@ -222,11 +239,7 @@ bool value_tensor(const struct decoder *decoder, const json_t *json, const char 
         read = (struct tensor){.data = item->values, .rank = item->rank, .count = item->count};
         memcpy(read.shape, item->shape, item->rank * sizeof *read.shape);
     } else if (json_is_array(json) && item == NULL) {
-        error_set(decoder->error, json_array_size(json) == 0 ? ERROR_EMPTY_AXIS : ERROR_WRONG_TYPE, pointer,
-                  "%s must be %s; it is an array that %s.", pointer + 1, value_tensor_wanted,
-                  json_array_size(json) == 0 ? "is empty, and no axis may have length 0"
-                                             : "does not begin with a number");
-        return error_expected(decoder->error, "%s", value_tensor_wanted);
+        return value_tensor_not_numbers(decoder, json, pointer);
     } else {
         return value_wrong_type(decoder, json, pointer, value_tensor_wanted);
     }

@@ -101,13 +101,14 @@ static void watchdog_look(struct watchdog *watchdog, struct connection *connecti
         connection->cut = true;
         if (verdict == WATCHDOG_REFUSE)
             refusal_send(watchdog->timeout, connection->fd);
-        shutdown(connection->fd, SHUT_RDWR);
+        /* The reason first: the shutdown wakes the thread that writes the line of the log. */
         if (connection->exchange != NULL)
             exchange_end_early(connection->exchange, verdict == WATCHDOG_REFUSE ? EXCHANGE_LATE
                                                      : gone                     ? EXCHANGE_GONE
                                                                                 : EXCHANGE_SLOW);
         else if (verdict == WATCHDOG_REFUSE)
             watchdog_log(watchdog, connection, now_ms);
+        shutdown(connection->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&connection->mutex);
 }

@@ -74,7 +74,8 @@ static bool workers_append(struct task *task, const struct job_block *block, str
     if (__builtin_add_overflow(task->size, block->size, &needed))
         return error_set(error, ERROR_MEMORY_LIMIT, NULL, "The answer does not fit into memory.");
     while (capacity < needed)
-        capacity = capacity > needed / 2 ? needed : capacity * 2;
+        if (__builtin_mul_overflow(capacity, (size_t)2, &capacity))
+            capacity = needed;
     if (capacity > task->capacity) {
         char *text = arena_grow(task->arena, task->text, task->capacity, capacity, error);
         if (text == NULL)

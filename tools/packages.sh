@@ -6,6 +6,7 @@ set -eu
 # build:     to compile the program        runtime:   what the program itself needs, without headers
 # run:       what ./run needs beside that
 # test:      what ./test needs beside that  container: what the container proofs of ./test --full need
+# bench:     what bench/run needs beside that
 # A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
 packages_of() {
     case $1 in
@@ -15,10 +16,11 @@ packages_of() {
     run) echo curl:curl ;;
     test) echo libcriterion-dev clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
         python3:python3 git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
+    bench) echo wrk:wrk python3-venv ;;
     container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
         util-linux:unshare ;;
     *)
-        echo "$0: no such purpose: $1 (build, runtime, run, test, container)" >&2
+        echo "$0: no such purpose: $1 (build, runtime, run, test, bench, container)" >&2
         return 2
         ;;
     esac

@@ -101,12 +101,22 @@ def wait_until(condition, seconds, step=0.02):
         time.sleep(step)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     """One running attnd; `with Server("--threads", "2") as server:` also stops it."""
 
     running = []  # those that nobody has asked to end
 
-    def __init__(self, *flags, env=None, port_flag=True):
+    def __init__(self, *flags, env=None, port_flag=True, quiet=False):
+        """`quiet`: nothing but warnings is logged, not even where it listens; a free port is chosen for it."""
+        self.quiet_port = free_port() if quiet else None
+        if quiet:
+            flags, port_flag = ("--port", self.quiet_port, "--log-level", "warn", *flags), False
         self.log = tempfile.TemporaryFile(prefix="attnd-log-")
         command = [binary(), *(["--port", "0"] if port_flag else []), *(str(flag) for flag in flags)]
         environment = {name: value for name, value in os.environ.items()
@@ -124,6 +134,10 @@ class Server:
         Server.running.append(self)
 
     def _listening(self):
+        if self.quiet_port and self.process.poll() is None:
+            with socket.socket() as probe:
+                self.port = self.quiet_port
+                return probe.connect_ex(("127.0.0.1", self.quiet_port)) == 0
         match = re.search(r"listening on \"?http://127\.0\.0\.1:([0-9]+)", self.log_text())
         if match:
             self.port = int(match.group(1))

@@ -23,7 +23,7 @@ def run(count, seconds):
     seed = os.environ.get("ATTND_SEED") or str(random.SystemRandom().randrange(10 ** 9))
     print(f"seed {seed}")
     claims = Claims()
-    with Server("--threads", 1, "--io-threads", 1, "--log-level", "warn") as server:
+    with Server("--threads", 1, "--io-threads", 1, quiet=True) as server:
         kinds = claims.check("one at a time, on one thread", mix.kinds_alone, server, seed)
         claims.check("that server stops cleanly", server.stop)
     if kinds is None:
@@ -31,7 +31,7 @@ def run(count, seconds):
     claims.check("the mix holds answers of every sort", lambda: expect(
         {200, 400, 422} <= {status for _, _, answers in kinds for status, _ in answers}
         and all(status < 500 for _, _, answers in kinds for status, _ in answers), "statuses"))
-    with Server("--log-level", "warn") as server:
+    with Server(quiet=True) as server:
         started = time.monotonic()
         claims.check(f"{count} mixed calls by {CLIENTS} clients: the same bytes as one at a time", at_once, server, kinds,
                      count, seed, seconds)

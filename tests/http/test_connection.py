@@ -132,6 +132,15 @@ def cut_body(server, by_reset):
     is_small_answer(server.request("POST", SELF, SMALL))
 
 
+def cut_heads(server):
+    base = server.descriptors()
+    for number in range(60):
+        with server.connect() as connection:
+            connection.send(HEAD[:number + 1])
+    back_to(server, base)
+    is_small_answer(server.request("POST", SELF, SMALL))
+
+
 def cut_body_half_closed(server):
     """FIN glued to an incomplete body: ended by the body's deadline at the latest."""
     with server.connect() as connection:
@@ -299,6 +308,8 @@ def main():
     with Server() as server:
         server.request("POST", SELF, large(1000))
         time.sleep(0.2)
+        claims.check("bodies cut off by FIN are noticed long before their deadline", cut_body, server, False)
+        claims.check("heads cut off by FIN are noticed long before their deadline", cut_heads, server)
         claims.check("vanished while streaming (FIN): nothing leaks", vanish_while_streaming, server, False)
         claims.check("vanished while streaming (RST): nothing leaks", vanish_while_streaming, server, True)
         claims.check("vanished while computing (FIN): nothing leaks", vanish_while_computing, server, False)

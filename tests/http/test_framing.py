@@ -159,7 +159,9 @@ def refused(server, data, statuses):
         return
     status = int(raw[9:12])
     expect(status in statuses, f"status {status}, not {statuses}: {excerpt(raw, 600)}")
-    expect(len(re.findall(rb"HTTP/1\.1 [1-5][0-9][0-9] ", raw)) == 1 or b"Content-Length:" in data, f"answered twice: {excerpt(raw, 900)}")
+    # The library writes the head of its own answer to a malformed length twice, but answers no second request.
+    answers = len(re.findall(rb"HTTP/1\.1 [1-5][0-9][0-9] ", raw))
+    expect(answers == 1 or b"Content-Length:" in data, f"answered {answers} times: {excerpt(raw, 900)}")
     is_small_answer(server.request("POST", SELF, SMALL))
 
 
@@ -296,10 +298,10 @@ def early_413(server):
                    or "976" in members["detail"], f"{members}")
 
 
-def late_413(server):
+def late_413(server, counts):
     """In chunks: found out under way, still answered to a client that sends all before it reads."""
     piece = b"x" * 50_000
-    for count in (21, 60):
+    for count in counts:
         with server.connect() as connection:
             connection.send(post(TE, body=b""))
             try:
@@ -369,7 +371,8 @@ def main():
         claims.check("the server stops cleanly", server.stop)
     with Server("--max-body-bytes", 1000000) as server:
         claims.check("413 by length is readable by a client that sends on", early_413, server)
-        claims.check("413 in chunks is readable by a client that sends on", late_413, server)
+        claims.check("413 in chunks is readable by a client that sends on", late_413, server, (21, 30))
+        claims.check("413 in chunks, far over the limit, is readable too", late_413, server, (60, 400))
         claims.check("and the server goes on", lambda: is_small_answer(server.request("POST", SELF, SMALL)))
     claims.finish()
 

@@ -9,9 +9,10 @@ import attnd_compare as compare
 import attnd_random as requests
 import attnd_reference as reference
 import attnd_tensors as tensors
-from attnd_client import SELF, SMALL, Claims, Server, expect, is_small_answer, message, problem
+from attnd_client import PATIENCE, SELF, SMALL, Claims, Server, expect, is_small_answer, message, problem
 
 ANY = "/v1/attention"
+ROOM = 1 if PATIENCE == 1 else 3  # a sanitizer's build needs more memory
 
 
 def numbers(draw, *shape):
@@ -120,7 +121,7 @@ def is_flat(server, rows, features=16, at_once=1, growth_mib=64):
     draw = requests.Draw(f"flat {rows}")
     body = {"inputs": tensors.encode(numbers(draw, rows, features), "float32"), "return": ["weights"]}
     for _ in range(2):
-        server.request("POST", SELF, {"inputs": body["inputs"] | {}, "return": ["output"]})
+        server.request("POST", SELF, dict(body, **{"return": ["output"]}))
     with open(f"/proc/{server.pid}/clear_refs", "w", encoding="ascii") as file:
         file.write("5")  # the peak starts anew from here
     before = server.status("VmHWM")
@@ -141,7 +142,7 @@ def is_flat(server, rows, features=16, at_once=1, growth_mib=64):
     for status, is_chunked, size, count in results:
         expect(status == 200 and is_chunked, f"status {status}, chunked {is_chunked}")
         expect(abs(count - commas) <= 2, f"{count} commas, not about {commas}")
-    expect(grown < growth_mib, f"{grown:.1f} MiB more at its peak for {results[0][2] / 2 ** 20:.0f} MiB of text")
+    expect(grown < growth_mib * ROOM, f"{grown:.1f} MiB more at its peak for {results[0][2] / 2 ** 20:.0f} MiB of text")
     print(f"      {at_once} × {results[0][2] / 2 ** 20:.0f} MiB of text, {grown:.1f} MiB of memory")
 
 
@@ -163,7 +164,7 @@ def many_small_values(server):
         response = server.request("POST", SELF, body)
         expect(response.status in (200, 400, 413, 422), f"{response!r}")
     grown = (server.status("VmHWM") - before) / 1024
-    expect(grown < 300, f"{grown:.1f} MiB for bodies of 2 MiB")
+    expect(grown < 300 * ROOM, f"{grown:.1f} MiB for bodies of 2 MiB")
     is_small_answer(server.request("POST", SELF, SMALL))
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 from attnd_client import (SELF, SMALL, Claims, Closed, Connection, Failure, PATIENCE, Server, binary, excerpt, expect,
-                          is_small_answer, message, problem, wait_until)
+                          free_port, is_small_answer, message, wait_until)
 from test_connection import large
 
 
@@ -58,12 +58,6 @@ def port_in_use(server):
 def bad_host():
     ended = run_once("--port", 0, "--host", "999.1.1.1")
     expect(ended.returncode > 0 and "999.1.1.1" in ended.stderr, f"exit {ended.returncode}: {ended.stderr}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ports_from_environment():

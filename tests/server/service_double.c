@@ -34,14 +34,16 @@ struct job {
     _Atomic unsigned long done; /* parts */
 };
 
-const struct limits limits_default = {
-    .body_bytes = 64 << 20, .depth = 16, .elements = 1 << 28, .work = (uint64_t)1 << 40,
-    .answer_bytes = (uint64_t)4 << 30, .memory_bytes = (size_t)2 << 30};
+const struct limits limits_default = {.body_bytes = 64 << 20,
+                                      .depth = 16,
+                                      .elements = 1 << 28,
+                                      .work = (uint64_t)1 << 40,
+                                      .answer_bytes = (uint64_t)4 << 30,
+                                      .memory_bytes = (size_t)2 << 30};
 
 atomic_ulong service_double_parts;
 
-void service_init(void) {
-}
+void service_init(void) {}
 
 bool service_route(const struct request *request, const struct route **route, const char **allow, struct error *error) {
     for (size_t i = 0; i < 2; i++) {
@@ -116,8 +118,13 @@ void service_collect(struct arena *arena, struct reply *reply) {
         service_problem(&error, arena, reply);
         return;
     }
-    *reply = (struct reply){.status = 200, .type = "text/plain", .body = text, .size = job->parts * job->size,
-                            .parse_ms = 1, .compute_ms = 2, .encode_ms = 3};
+    *reply = (struct reply){.status = 200,
+                            .type = "text/plain",
+                            .body = text,
+                            .size = job->parts * job->size,
+                            .parse_ms = 1,
+                            .compute_ms = 2,
+                            .encode_ms = 3};
 }
 
 void service_problem(const struct error *error, struct arena *arena, struct reply *reply) {

@@ -1,0 +1,317 @@
+/* api/decode.c, member.c, decode_mask.c, decode_tokens.c, decode_projections.c: members, and what is wrong with them. */
+#include "api/member.h"
+
+#include "tests/api/exchange.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char any[] = "/v1/attention", self[] = "/v1/attention/self", cross[] = "/v1/attention/cross";
+
+struct refusal {
+    const char *path, *body, *code, *pointer;
+};
+
+static void are_refused(const struct refusal *refusals, size_t count) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    for (size_t i = 0; i < count; i++)
+        exchange_refused(&exchange, refusals[i].path, refusals[i].body, 422, refusals[i].code, refusals[i].pointer);
+    exchange_done(&exchange);
+}
+
+#define ARE_REFUSED(rows) are_refused(rows, sizeof(rows) / sizeof *(rows))
+
+Test(decode, a_body_is_an_object) {
+    static const char *const bodies[] = {"[1]", "[]", "5", "\"x\"", "null", "true", "[[1,0],[0,1]]", "  -1.5 "};
+    struct exchange exchange;
+    exchange_init(&exchange);
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        exchange_refused(&exchange, self, bodies[i], 422, "wrong_type", "");
+    exchange_refused(&exchange, self, "", 400, "empty_body", NULL);
+    exchange_refused(&exchange, self, "   ", 400, "invalid_json", NULL);
+    exchange_refused(&exchange, self, "{}", 422, "missing_member", "/inputs");
+    exchange_done(&exchange);
+}
+
+Test(decode, every_member_of_the_table_is_known_or_refused_as_not_there_yet) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    for (size_t i = 0; member_at(i) != NULL; i++) {
+        const struct member *member = member_at(i);
+        char body[100], pointer[40];
+        snprintf(pointer, sizeof pointer, "/%s", member->name);
+        snprintf(body, sizeof body, "{\"%s\": null, \"inputs\": [[1]]}", member->name);
+        if (strcmp(member->name, "inputs") != 0) /* null is absent, whatever the member */
+            exchange_ok(&exchange, any, body);
+        snprintf(body, sizeof body, "{\"%s\": {\"x\": 1}}", member->name);
+        if (member->decode == NULL) {
+            exchange_refused(&exchange, any, body, 422, "not_supported_yet", pointer);
+            cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), member->name));
+        } else { /* no member takes such an object */
+            exchange_post(&exchange, any, body);
+            cr_assert_eq(exchange.reply.status, 422, "%s", body);
+            cr_assert_eq(strncmp(exchange_member(&exchange, "pointer"), pointer, strlen(pointer)), 0, "%s: %.*s", body,
+                         (int)exchange.reply.size, exchange.reply.body);
+        }
+        cr_assert_eq(member_find(member->name), member);
+    }
+    exchange_done(&exchange);
+}
+
+Test(decode, an_unknown_member_gets_its_neighbour) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"num_head\":2}", "unknown_member", "/num_head"},
+        {any, "{\"inputs\":[[1]],\"num_head\":null}", "unknown_member", "/num_head"},
+        {any, "{\"inputs\":[[1]],\"zzzzzzzzzz\":2}", "unknown_member", "/zzzzzzzzzz"},
+        {any, "{\"inputs\":[[1]],\"\":2}", "unknown_member", "/"},
+        {any, "{\"inputs\":[[1]],\"a/b~c\":2}", "unknown_member", "/a~1b~0c"},
+        {any, "{\"inputs\":[[1]],\"mask\":{\"casual\":true}}", "unknown_member", "/mask/casual"},
+        {any, "{\"inputs\":[[1]],\"add_norm\":{\"eps\":1}}", "unknown_member", "/add_norm/eps"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"querry\":{}}}", "unknown_member", "/projections/querry"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"wieght\":[[1]]}}}", "unknown_member",
+         "/projections/query/wieght"},
+        {any, "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_wieght\":[[1]]}}}",
+         "unknown_member", "/projections/state_dict/in_proj_wieght"}};
+    ARE_REFUSED(rows);
+    struct exchange exchange;
+    exchange_init(&exchange);
+    exchange_refused(&exchange, any, "{\"inputs\":[[1]],\"num_head\":2}", 422, "unknown_member", "/num_head");
+    cr_assert_str_eq(exchange_member(&exchange, "detail"),
+                     "There is no member \"num_head\": did you mean \"num_heads\"?");
+    cr_assert_str_eq(exchange_member(&exchange, "expected"), "\"num_heads\"");
+    exchange_done(&exchange);
+}
+
+Test(decode, a_member_of_another_route_names_that_route) {
+    static const char *const members[] = {"query", "key", "value", "context", "query_tokens", "key_tokens"};
+    struct exchange exchange;
+    exchange_init(&exchange);
+    for (size_t i = 0; i < 6; i++) {
+        char body[100], pointer[40];
+        snprintf(pointer, sizeof pointer, "/%s", members[i]);
+        snprintf(body, sizeof body, "{\"inputs\":[[1]],\"%s\":[[1]]}", members[i]);
+        exchange_refused(&exchange, self, body, 422, "wrong_route", pointer);
+        cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "/v1/attention/cross"));
+    }
+    exchange_refused(&exchange, cross, "{\"inputs\":[[1]]}", 422, "wrong_route", "/inputs");
+    cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "/v1/attention/self"));
+    exchange_done(&exchange);
+}
+
+Test(decode, members_are_required_by_their_route) {
+    static const struct refusal rows[] = {
+        {self, "{\"tokens\":[\"a\"]}", "missing_member", "/inputs"},
+        {self, "{\"scale\":1}", "missing_member", "/inputs"},
+        {any, "{}", "missing_member", "/query"},
+        {any, "{\"query\":[[1]]}", "missing_member", "/context"},
+        {any, "{\"query\":[[1]],\"value\":[[1]]}", "missing_member", "/key"},
+        {any, "{\"key\":[[1]]}", "missing_member", "/query"},
+        {cross, "{\"context\":[[1]]}", "missing_member", "/query"},
+        {cross, "{\"query\":[[1]]}", "missing_member", "/context"},
+        {"/v1/attention/multi-head", "{\"inputs\":[[1]]}", "missing_member", "/num_heads"},
+        {any, "{\"inputs\":[[1]],\"num_kv_heads\":1}", "missing_member", "/num_heads"},
+        {any, "{\"inputs\":[[1]],\"pad_token\":\"x\"}", "missing_member", "/tokens"},
+        {"/v1/attention/merge", "{\"parts\":[]}", "not_supported_yet", NULL}};
+    ARE_REFUSED(rows);
+}
+
+Test(decode, members_that_contradict_each_other_are_refused) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"query\":[[1]]}", "conflicting_members", "/query"},
+        {any, "{\"inputs\":[[1]],\"context\":[[1]]}", "conflicting_members", "/context"},
+        {any, "{\"query\":[[1]],\"context\":[[1]],\"key\":[[1]]}", "conflicting_members", "/context"},
+        {any, "{\"query\":[[1]],\"context\":[[1]],\"value\":[[1]]}", "conflicting_members", "/context"},
+        {any, "{\"inputs\":[[1]],\"decimals\":3,\"encoding\":\"b64\"}", "conflicting_members", "/decimals"},
+        {any, "{\"inputs\":[[1]],\"normalize\":\"sum\",\"fully_masked\":\"uniform\"}", "conflicting_members",
+         "/fully_masked"},
+        {any, "{\"inputs\":[[1]],\"tokens\":[\"a\"],\"query_tokens\":[\"a\"]}", "conflicting_members", "/tokens"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[\"a\"],\"embeddings\":{\"a\":[1]}}", "conflicting_members", "/embeddings"},
+        {self, "{\"inputs\":[[1]],\"embeddings\":{\"a\":[1]}}", "conflicting_members", "/embeddings"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{},\"layout\":\"in_out\"}}", "conflicting_members",
+         "/projections/layout"},
+        {any, "{\"inputs\":[[[[1]]]],\"add_norm\":true}", "conflicting_members", "/add_norm"},
+        {any, "{\"inputs\":[[[[1]]]],\"projections\":{\"query\":{\"weight\":[[1]]}}}", "conflicting_members",
+         "/projections"}};
+    ARE_REFUSED(rows);
+}
+
+Test(decode, results_are_asked_for_by_name) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"return\":\"weights\"}", "wrong_type", "/return"},
+        {any, "{\"inputs\":[[1]],\"return\":[]}", "wrong_type", "/return"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"weights\",1]}", "wrong_type", "/return/1"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"weigths\"]}", "out_of_range", "/return/0"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"output\",\"attention_map\"]}", "out_of_range", "/return/1"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"lse\"]}", "not_supported_yet", "/return/0"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"present_key\"]}", "not_supported_yet", "/return/0"}};
+    ARE_REFUSED(rows);
+    exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"weights\"]}", any, "{\"inputs\":[[1]]}");
+    exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"output\"]}", any,
+                  "{\"inputs\":[[1]],\"return\":[\"output\"]}");
+}
+
+Test(decode, results_come_in_the_contracts_order) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    exchange_ok(&exchange, any,
+                "{\"tokens\":[\"a\",\"b\"],\"mask\":{\"lengths\":[0]},\"inputs\":[[1,2],[3,4]],\"num_heads\":2,"
+                "\"return\":[\"output\",\"heads\",\"weights\",\"masked\",\"scores\",\"value\",\"key\",\"query\"]}");
+    static const char *const order[] = {"{\"dtype\":",  ",\"shape\":",  ",\"tokens\":", ",\"fully_masked\":",
+                                        ",\"query\":",  ",\"key\":",    ",\"value\":",  ",\"scores\":",
+                                        ",\"masked\":", ",\"weights\":", ",\"heads\":",  ",\"output\":"};
+    const char *place = exchange.reply.body;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        place = strstr(place, order[i]);
+        cr_assert_not_null(place, "%s in %.*s", order[i], (int)exchange.reply.size, exchange.reply.body);
+    }
+    exchange_done(&exchange);
+}
+
+Test(decode, tokens_are_strings_or_lists_of_them) {
+    static const struct refusal rows[] = {
+        {self, "{\"inputs\":[[1]],\"tokens\":\"a\"}", "wrong_type", "/tokens"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[]}", "wrong_type", "/tokens"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[1]}", "wrong_type", "/tokens"},
+        {self, "{\"inputs\":[[1],[2]],\"tokens\":[\"a\",null]}", "wrong_type", "/tokens/1"},
+        {self, "{\"inputs\":[[1],[2]],\"tokens\":[\"a\",[\"b\"]]}", "wrong_type", "/tokens/1"},
+        {self, "{\"inputs\":[[[1]]],\"tokens\":[[]]}", "wrong_type", "/tokens/0"},
+        {self, "{\"inputs\":[[[1]],[[1]]],\"tokens\":[[\"a\"],\"b\"]}", "wrong_type", "/tokens/1"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[\"a\",\"b\"]}", "shape_mismatch", "/tokens"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[[\"a\"],[\"b\"]]}", "shape_mismatch", "/tokens"},
+        {cross, "{\"query\":[[1]],\"context\":[[1],[2]],\"tokens\":[\"a\"]}", "shape_mismatch", "/tokens"},
+        {cross, "{\"query\":[[1]],\"context\":[[1],[2]],\"query_tokens\":[\"a\",\"b\"]}", "shape_mismatch",
+         "/query_tokens"},
+        {cross, "{\"query\":[[1]],\"context\":[[1],[2]],\"key_tokens\":[\"a\"]}", "shape_mismatch", "/key_tokens"},
+        {self, "{\"inputs\":[[[1],[2]],[[1],[2]]],\"tokens\":[[\"a\",\"b\"],[\"c\"]]}", "ragged_array", "/tokens/1"},
+        {self, "{\"tokens\":[\"a\",\"x\"],\"embeddings\":{\"a\":[1]}}", "unknown_token", "/tokens/1"},
+        {self, "{\"tokens\":[[\"a\"],[\"x\"]],\"embeddings\":{\"a\":[1]}}", "unknown_token", "/tokens/1/0"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":{}}", "wrong_type", "/embeddings"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":[[1]]}", "wrong_type", "/embeddings"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":{\"a\":1}}", "wrong_type", "/embeddings/a"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":{\"a\":[[1]]}}", "wrong_rank", "/embeddings/a"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":{\"a\":[1,2],\"b/c\":[1]}}", "shape_mismatch", "/embeddings/b~1c"}};
+    ARE_REFUSED(rows);
+}
+
+Test(decode, embeddings_are_looked_up) {
+    static const char plain[] = "{\"inputs\":[[1,0],[0,1],[1,0]],\"tokens\":[\"a\",\"b\",\"a\"]}";
+    exchange_same(self, plain, self, "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1],\"c\":[5,5]}}");
+    exchange_same(self, plain, self,
+                  "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],"
+                  "\"dtype\":\"float16\",\"b64\":\"AAAAPA==\"}}}");
+    exchange_same(cross,
+                  "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"]}", cross,
+                  "{\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}}");
+    exchange_same(cross, "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"key_tokens\":[\"b\",\"a\"]}", cross,
+                  "{\"query\":[[1,0]],\"key_tokens\":[\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}}");
+}
+
+Test(decode, the_pad_token_hides_its_keys_and_fills_up_lists) {
+    exchange_same(self, "{\"tokens\":[[\"a\",\"b\"],[\"a\"]],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]},\"pad_token\":\"-\"}", self,
+                  "{\"tokens\":[[\"a\",\"b\"],[\"a\",\"-\"]],\"inputs\":[[[1,0],[0,1]],[[1,0],[0,0]]],"
+                  "\"mask\":{\"padding\":[[false,false],[false,true]]}}");
+    exchange_same(self, "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"pad_token\":\"-\"}", self,
+                  "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"mask\":{\"padding\":[1,0]}}");
+    exchange_same(self, "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"pad_token\":\"-\",\"mask\":\"causal\"}", self,
+                  "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"mask\":{\"padding\":[1,0],\"causal\":true}}");
+    exchange_same(cross,
+                  "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"key_tokens\":[\"-\",\"a\"],\"query_tokens\":[\"-\"],"
+                  "\"pad_token\":\"-\"}",
+                  cross,
+                  "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"key_tokens\":[\"-\",\"a\"],\"query_tokens\":[\"-\"],"
+                  "\"mask\":{\"block\":[[1,0]]}}");
+}
+
+Test(decode, projections_that_are_none_say_why) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"projections\":5}", "wrong_type", "/projections"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":[[1]]}}", "wrong_type", "/projections/query"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{}}}", "missing_member", "/projections/query/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"bias\":[1]}}}", "missing_member",
+         "/projections/query/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[1]}}}", "wrong_rank", "/projections/query/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[[1]],\"bias\":[[1]]}}}", "wrong_rank",
+         "/projections/query/bias"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[[1],[2]]}}}", "shape_mismatch",
+         "/projections/query/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[[1]],\"bias\":[1,2]}}}", "shape_mismatch",
+         "/projections/query/bias"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"output\":{\"weight\":[[1],[2]]}}}", "shape_mismatch",
+         "/projections/output/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"layout\":\"out_out\"}}", "out_of_range", "/projections/layout"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":2}}", "not_supported_yet",
+         "/projections/init"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{}}}", "missing_member",
+         "/projections/state_dict/q_proj_weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":[1]}}", "wrong_type", "/projections/state_dict"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]]}}}", "missing_member",
+         "/projections/state_dict/out_proj.weight"},
+        {any,
+         "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],\"out_proj.weight\":[[1]]}}}",
+         "missing_member", "/num_heads"},
+        {any,
+         "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1]],"
+         "\"out_proj.weight\":[[1]]}}}",
+         "shape_mismatch", "/projections/state_dict/in_proj_weight"},
+        {any,
+         "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],"
+         "\"in_proj_bias\":[1],\"out_proj.weight\":[[1]]}}}",
+         "shape_mismatch", "/projections/state_dict/in_proj_bias"},
+        {any,
+         "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],"
+         "\"q_proj_weight\":[[1]],\"out_proj.weight\":[[1]]}}}",
+         "conflicting_members", "/projections/state_dict/q_proj_weight"},
+        {any,
+         "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],"
+         "\"bias_k\":[[[1]]],\"out_proj.weight\":[[1]]}}}",
+         "not_supported_yet", "/projections/state_dict/bias_k"},
+        {any,
+         "{\"inputs\":[[1,2]],\"num_heads\":2,\"num_kv_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1,1],[1,1]"
+         ",[1,1],[1,1],[1,1],[1,1]],\"out_proj.weight\":[[1,1],[1,1]]}}}",
+         "conflicting_members", "/num_kv_heads"}};
+    ARE_REFUSED(rows);
+}
+
+Test(decode, a_weight_that_is_turned_is_told_so) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    exchange_refused(&exchange, any, "{\"inputs\":[[1,2]],\"projections\":{\"query\":{\"weight\":[[1,2],[1,2],[1,2]]}}}", 422,
+                     "shape_mismatch", "/projections/query/weight");
+    cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "\"out_in\""), "%s",
+                       exchange_member(&exchange, "detail"));
+    exchange_done(&exchange);
+}
+
+Test(decode, mask_parts_of_the_wrong_kind_are_refused) {
+    static const struct refusal rows[] = {
+        {self, "{\"inputs\":[[1]],\"mask\":\"casual\"}", "wrong_type", "/mask"},
+        {self, "{\"inputs\":[[1]],\"mask\":true}", "wrong_type", "/mask"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"causal\":1}}", "wrong_type", "/mask/causal"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"align\":\"left\"}}", "out_of_range", "/mask/align"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":\"1\"}}", "wrong_type", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":[1]}}", "wrong_type", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":[1,2,3]}}", "wrong_type", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":[1,null]}}", "wrong_type", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":[1,-2]}}", "out_of_range", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"window\":0.5}}", "out_of_range", "/mask/window"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"lengths\":1}}", "wrong_type", "/mask/lengths"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"lengths\":[2]}}", "out_of_range", "/mask/lengths/0"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"lengths\":[-1]}}", "out_of_range", "/mask/lengths/0"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"lengths\":[0.5]}}", "out_of_range", "/mask/lengths/0"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"lengths\":[1,1]}}", "shape_mismatch", "/mask/lengths"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"padding\":[true,false]}}", "shape_mismatch", "/mask/padding"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"padding\":[[true],[false]]}}", "shape_mismatch", "/mask/padding"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"query_padding\":[[[true]]]}}", "shape_mismatch", "/mask/query_padding"},
+        {self, "{\"inputs\":[[1]],\"mask\":{\"attend\":\"x\"}}", "wrong_type", "/mask/attend"}};
+    ARE_REFUSED(rows);
+}
+
+Test(decode, a_mask_drops_the_routes_default) {
+    exchange_same("/v1/attention/masked", "{\"inputs\":[[1,0],[0,1]],\"mask\":{}}", self, "{\"inputs\":[[1,0],[0,1]]}");
+    exchange_same("/v1/attention/masked", "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"causal\":false}}", self,
+                  "{\"inputs\":[[1,0],[0,1]]}");
+    exchange_same("/v1/attention/masked", "{\"inputs\":[[1,0],[0,1]],\"mask\":null}", self,
+                  "{\"inputs\":[[1,0],[0,1]],\"mask\":\"causal\"}");
+}

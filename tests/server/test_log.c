@@ -1,0 +1,111 @@
+/* Log lines, as a reader of the pipe sees them. */
+#include "server/log.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int ends[2];
+static char text[1 << 17];
+
+static void read_lines(void) {
+    ssize_t size = read(ends[0], text, sizeof text - 1);
+    cr_assert(ge(i64, size, 0));
+    text[size] = '\0';
+}
+
+static void open_log(struct log *log, const char *format, const char *level) {
+    cr_assert(eq(int, pipe2(ends, O_NONBLOCK), 0));
+    log_init(log, ends[1], format, level);
+}
+
+Test(log, a_line_is_logfmt) {
+    struct log log;
+    struct log_line line;
+    open_log(&log, "logfmt", "info");
+    log_begin(&log, &line, LOG_INFO, "hello there");
+    log_text(&line, "plain", "a/b");
+    log_text(&line, "nothing", NULL);
+    log_text(&line, "empty", "");
+    log_text(&line, "quoted", "a=\"b\"\\");
+    log_count(&line, "count", 7);
+    log_ms(&line, "ms", 1.25);
+    log_end(&log, &line);
+    read_lines();
+    cr_assert(ne(ptr, strstr(text, "Z level=info msg=\"hello there\" plain=a/b empty=\"\" "
+                                   "quoted=\"a=\\\"b\\\"\\\\\" count=7 ms=1.250\n"), NULL), "%s", text);
+}
+
+Test(log, a_line_is_json) {
+    struct log log;
+    struct log_line line;
+    open_log(&log, "json", "info");
+    log_begin(&log, &line, LOG_WARN, "hello");
+    log_text(&line, "path", "/\n\"\xff\xc3\xa9\x1b\x7f");
+    log_count(&line, "count", 7);
+    log_end(&log, &line);
+    read_lines();
+    cr_assert(eq(int, strncmp(text, "{\"time\":\"", 9), 0), "%s", text);
+    cr_assert(ne(ptr, strstr(text, "\"level\":\"warn\",\"msg\":\"hello\",\"path\":\"/\\u000a\\\"\\u00ff\xc3\xa9\\u001b\\u007f\","
+                                   "\"count\":7}\n"), NULL), "%s", text);
+}
+
+Test(log, no_value_can_break_a_line) {
+    struct log log;
+    struct log_line line;
+    char value[2] = "";
+    open_log(&log, "logfmt", "info");
+    log_begin(&log, &line, LOG_INFO, "x");
+    for (int byte = 1; byte < 256; byte++) {
+        value[0] = (char)byte;
+        log_text(&line, "k", value);
+    }
+    log_end(&log, &line);
+    read_lines();
+    cr_assert(eq(ptr, strchr(text, '\n'), text + strlen(text) - 1));
+    for (char *at = text; at[1] != '\0'; at++)
+        cr_assert(ge(int, (unsigned char)*at, 0x20));
+}
+
+Test(log, a_line_has_an_end_however_much_is_put_in) {
+    struct log log;
+    struct log_line line;
+    char value[1001];
+    memset(value, 'x', 1000);
+    value[1000] = '\0';
+    open_log(&log, "json", "info");
+    log_begin(&log, &line, LOG_INFO, "x");
+    for (int i = 0; i < 100; i++)
+        log_text(&line, "k", value);
+    log_end(&log, &line);
+    read_lines();
+    cr_assert(le(sz, strlen(text), LOG_LINE_MAX));
+    cr_assert(eq(str, text + strlen(text) - 3, "\"}\n"));
+}
+
+Test(log, a_level_below_the_least_is_silent) {
+    struct log log;
+    open_log(&log, "logfmt", "warn");
+    log_message(&log, LOG_INFO, "a");
+    log_message(&log, LOG_ERROR, "b");
+    read_lines();
+    cr_assert(eq(ptr, strstr(text, "msg=a"), NULL));
+    cr_assert(ne(ptr, strstr(text, "msg=b"), NULL));
+}
+
+Test(log, a_full_pipe_stops_nobody_and_is_told_later, .timeout = 10) {
+    struct log log;
+    open_log(&log, "logfmt", "info");
+    cr_assert(eq(int, fcntl(ends[1], F_SETFL, 0), 0)); /* as stderr is: a write would block */
+    for (int i = 0; i < 5000; i++)
+        log_message(&log, LOG_INFO, "line %d", i);
+    read_lines();
+    log_message(&log, LOG_INFO, "room again");
+    read_lines();
+    cr_assert(ne(ptr, strstr(text, "msg=\"room again\" dropped="), NULL), "%s", text);
+    log_message(&log, LOG_INFO, "and now");
+    read_lines();
+    cr_assert(eq(ptr, strstr(text, "dropped"), NULL), "%s", text);
+}

@@ -1,0 +1,150 @@
+/* Settings: what is taken from where, and what a wrong one is told. */
+#include "server/settings.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <string.h>
+
+static const char *environment_name, *environment_value;
+static char message[256];
+
+static char *environment(const char *name) {
+    return environment_name != NULL && strcmp(name, environment_name) == 0 ? (char *)(uintptr_t)environment_value : NULL;
+}
+
+static bool parse(struct settings *settings, enum settings_action *action, char *first, char *second) {
+    char *argv[] = {"attnd", first, second, NULL};
+    int argc = 1 + (first != NULL) + (second != NULL);
+    return settings_parse(argc, argv, environment, settings, action, message, sizeof message);
+}
+
+static bool parses(struct settings *settings, char *first, char *second) {
+    enum settings_action action;
+    return parse(settings, &action, first, second);
+}
+
+Test(settings, the_defaults_are_those_of_the_contract) {
+    struct settings settings;
+    cr_assert(parses(&settings, NULL, NULL), "%s", message);
+    cr_assert(eq(str, (char *)(uintptr_t)settings.host, "127.0.0.1"));
+    cr_assert(eq(u64, settings.port, 8080));
+    cr_assert(gt(u64, settings.threads, 0));
+    cr_assert(eq(str, (char *)(uintptr_t)settings.cors_origins, ""));
+    cr_assert(eq(u64, settings.header_timeout_ms, 10000));
+    cr_assert(eq(u64, settings.body_timeout_ms, 30000));
+    cr_assert(eq(u64, settings.answer_timeout_ms, 30000));
+    cr_assert(eq(u64, settings.connections, 1000));
+    cr_assert(eq(u64, settings.waiting, 64));
+
+    struct limits limits = settings_limits(&settings);
+    cr_assert(eq(sz, limits.body_bytes, limits_default.body_bytes));
+    cr_assert(eq(sz, limits.depth, limits_default.depth));
+    cr_assert(eq(sz, limits.elements, limits_default.elements));
+    cr_assert(eq(u64, limits.work, limits_default.work));
+    cr_assert(eq(u64, limits.answer_bytes, limits_default.answer_bytes));
+    cr_assert(eq(sz, limits.memory_bytes, limits_default.memory_bytes));
+}
+
+Test(settings, a_flag_is_taken_in_both_forms) {
+    struct settings settings;
+    cr_assert(parses(&settings, "--port", "81"));
+    cr_assert(eq(u64, settings.port, 81));
+    cr_assert(parses(&settings, "--port=82", NULL));
+    cr_assert(eq(u64, settings.port, 82));
+}
+
+Test(settings, the_environment_counts_and_a_flag_wins) {
+    struct settings settings;
+    environment_name = "ATTND_PORT";
+    environment_value = "90";
+    cr_assert(parses(&settings, NULL, NULL));
+    cr_assert(eq(u64, settings.port, 90));
+    cr_assert(parses(&settings, "--port", "91"));
+    cr_assert(eq(u64, settings.port, 91));
+    environment_name = "PORT";
+    cr_assert(parses(&settings, NULL, NULL));
+    cr_assert(eq(u64, settings.port, 90));
+}
+
+Test(settings, sizes_take_binary_units) {
+    struct settings settings;
+    cr_assert(parses(&settings, "--max-body-bytes", "3MiB"));
+    cr_assert(eq(u64, settings.body_bytes, 3 << 20));
+    cr_assert(parses(&settings, "--max-body-bytes", "17"));
+    cr_assert(eq(u64, settings.body_bytes, 17));
+}
+
+Test(settings, a_wrong_value_is_refused_with_name_value_and_range) {
+    static char *const wrong[] = {"65536", "-1", "+1", " 1", "1x", "", "1KiB", "0x10", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct settings settings;
+        cr_assert(not(parses(&settings, "--port", wrong[i])), "'%s' was taken", wrong[i]);
+        cr_assert(ne(ptr, strstr(message, "--port"), NULL), "%s", message);
+        cr_assert(ne(ptr, strstr(message, wrong[i]), NULL), "%s", message);
+        cr_assert(ne(ptr, strstr(message, "65535"), NULL), "%s", message);
+    }
+}
+
+Test(settings, both_ends_of_a_range_are_taken_and_what_lies_beyond_is_not) {
+    struct settings settings;
+    cr_assert(parses(&settings, "--io-threads", "1"));
+    cr_assert(parses(&settings, "--io-threads", "64"));
+    cr_assert(not(parses(&settings, "--io-threads", "0")));
+    cr_assert(not(parses(&settings, "--io-threads", "65")));
+    cr_assert(not(parses(&settings, "--max-body-bytes", "17000000TiB")));
+}
+
+Test(settings, a_wrong_value_in_the_environment_is_named_as_such) {
+    struct settings settings;
+    environment_name = "ATTND_LOG_FORMAT";
+    environment_value = "xml";
+    cr_assert(not(parses(&settings, NULL, NULL)));
+    cr_assert(eq(str, message, "ATTND_LOG_FORMAT: 'xml' is not one of logfmt|json"));
+}
+
+Test(settings, a_choice_is_a_whole_word) {
+    struct settings settings;
+    cr_assert(parses(&settings, "--log-level", "debug"));
+    cr_assert(not(parses(&settings, "--log-level", "debu")));
+    cr_assert(not(parses(&settings, "--log-level", "")));
+    cr_assert(not(parses(&settings, "--log-level", "info|debug")));
+}
+
+Test(settings, what_is_no_setting_is_refused_and_pointed_to_the_help) {
+    struct settings settings;
+    cr_assert(not(parses(&settings, "--prot", "1")));
+    cr_assert(eq(str, message, "--prot: not a setting; attnd --help lists them"));
+    cr_assert(not(parses(&settings, "8080", NULL)));
+    cr_assert(not(parses(&settings, "--port", NULL)));
+    cr_assert(eq(str, message, "--port: a value is missing; attnd --help shows what it takes"));
+}
+
+Test(settings, an_action_is_told_from_serving) {
+    struct settings settings;
+    enum settings_action action;
+    cr_assert(parse(&settings, &action, "--help", NULL));
+    cr_assert(eq(int, action, SETTINGS_HELP));
+    cr_assert(parse(&settings, &action, "--healthcheck", NULL));
+    cr_assert(eq(int, action, SETTINGS_HEALTHCHECK));
+    cr_assert(parse(&settings, &action, NULL, NULL));
+    cr_assert(eq(int, action, SETTINGS_SERVE));
+}
+
+Test(settings, help_names_every_row_of_the_table_for_the_docs) {
+    char help[16384] = "", markdown[16384] = "";
+    FILE *file = fmemopen(help, sizeof help, "w");
+    settings_print_help(file);
+    fclose(file);
+    file = fmemopen(markdown, sizeof markdown, "w");
+    settings_print_markdown(file);
+    fclose(file);
+
+    size_t rows = 0;
+    for (char *at = markdown; (at = strstr(at, "| `--")) != NULL; rows++) {
+        char flag[64];
+        cr_assert(eq(int, sscanf(at, "| `%63[^`]", flag), 1));
+        cr_assert(ne(ptr, strstr(help, flag), NULL), "%s is not in the help", flag);
+        at += 5;
+    }
+    cr_assert(gt(sz, rows, 20));
+}
