@@ -30,6 +30,8 @@ struct labels {
 
 struct call_projection {
     struct tensor weight, bias; /* weight absent: identity */
+    const char *weight_pointer, *bias_pointer;
+    bool is_packed; /* a third of a state_dict's in_proj_weight */
 };
 
 /* What the axes of a mask part's values mean. */

@@ -4,6 +4,7 @@
 
 #include "api/decode_tokens.h"
 #include "api/member.h"
+#include "api/text.h"
 #include "api/value.h"
 
 #include <stdio.h>
@@ -67,6 +68,8 @@ static bool decode_syntax_error(const struct scan *scan, const json_error_t *ref
     size_t position = refusal->position > 0 ? (size_t)refusal->position : 0;
     size_t near = decode_token_length(scan, refusal, position);
     size_t offset = scan_body_offset(scan, position >= near ? position - near : 0);
+    if (json_error_code(refusal) == json_error_invalid_utf8)
+        offset = text_utf8_prefix(scan->body, scan->body_size);
     const char *text = scan->body + offset;
     struct error place = {0};
     scan_position(scan->body, offset, &place);
@@ -95,21 +98,29 @@ static bool decode_syntax_error(const struct scan *scan, const json_error_t *ref
     return false;
 }
 
+/* The body is not JSON at a byte of it. */
+static bool decode_refuse_at(const struct scan *scan, size_t offset, const char *why, struct error *error) {
+    error_set(error, ERROR_INVALID_JSON, NULL, "The body is not JSON at byte %zu: %s.", offset, why);
+    scan_position(scan->body, offset, error);
+    return false;
+}
+
 /* The envelope as jansson's value, NULL with an error. */
 static json_t *decode_envelope(const struct scan *scan, struct error *error) {
+    if (memchr(scan->envelope, '\0', scan->envelope_size) != NULL) { /* jansson lets one pass at the end */
+        size_t offset = (size_t)((const char *)memchr(scan->body, '\0', scan->body_size) - scan->body);
+        decode_refuse_at(scan, offset, "JSON text holds no NUL", error);
+        return NULL;
+    }
     json_error_t refusal;
     json_t *root = json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &refusal);
-    bool has_nul = memchr(scan->envelope, '\0', scan->envelope_size) != NULL; /* jansson lets one pass at the end */
     if (error->code != ERROR_NONE)
         return NULL; /* the arena refused */
-    if (root != NULL && !scan->stopped && !has_nul)
-        return root;
     if (root == NULL)
-        return decode_syntax_error(scan, &refusal, error), NULL;
-    size_t offset = scan->stopped ? scan->stopped_at : scan->body_size - 1;
-    error_set(error, ERROR_INVALID_JSON, NULL, "The body is not valid JSON at byte %zu.", offset);
-    scan_position(scan->body, offset, error);
-    return NULL;
+        decode_syntax_error(scan, &refusal, error);
+    else if (scan->stopped)
+        decode_refuse_at(scan, scan->stopped_at, "this is no array of numbers", error);
+    return scan->stopped ? NULL : root;
 }
 
 /* "dtype" alone, before everything that depends on it. */

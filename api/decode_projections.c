@@ -15,6 +15,12 @@ static bool decode_projections_matrix(const struct decoder *decoder, const json_
     return error_received(decoder->error, "%zu axes", tensor->rank);
 }
 
+/* A pointer that outlives the decoder; without memory a shorter one does. */
+static const char *decode_projections_pointer(const struct decoder *decoder, const char *pointer) {
+    const char *copy = arena_text(decoder->arena, pointer, strlen(pointer), decoder->error);
+    return copy != NULL ? copy : "/projections";
+}
+
 /* {"weight", "bias"}. */
 static bool decode_projections_one(const struct decoder *decoder, const json_t *json, const char *pointer,
                                    struct call_projection *projection) {
@@ -27,9 +33,11 @@ static bool decode_projections_one(const struct decoder *decoder, const json_t *
         if (json_is_null(value))
             continue;
         if (strcmp(name, "weight") == 0) {
+            projection->weight_pointer = decode_projections_pointer(decoder, place.text);
             if (!decode_projections_matrix(decoder, value, place.text, 2, &projection->weight))
                 return false;
         } else if (strcmp(name, "bias") == 0) {
+            projection->bias_pointer = decode_projections_pointer(decoder, place.text);
             if (!decode_projections_matrix(decoder, value, place.text, 1, &projection->bias))
                 return false;
         } else {
@@ -69,6 +77,12 @@ enum decode_projections_name {
 static const char *const decode_projections_names[] = {
     "in_proj_weight", "in_proj_bias",  "out_proj.weight", "out_proj.bias", "q_proj_weight",
     "k_proj_weight",  "v_proj_weight", "bias_k",          "bias_v",        NULL};
+
+static const char *const decode_projections_state_pointers[STATE_COUNT] = {
+    "/projections/state_dict/in_proj_weight",  "/projections/state_dict/in_proj_bias",
+    "/projections/state_dict/out_proj.weight", "/projections/state_dict/out_proj.bias",
+    "/projections/state_dict/q_proj_weight",   "/projections/state_dict/k_proj_weight",
+    "/projections/state_dict/v_proj_weight"};
 
 static const char *decode_projections_name_at(size_t index) {
     return decode_projections_names[index];
@@ -160,11 +174,18 @@ static bool decode_projections_state_dict(const struct decoder *decoder, const j
     for (size_t i = 0; i < 3; i++) {
         maps[i]->weight = packed ? decode_projections_rows(decoder, &state[STATE_IN_WEIGHT], i * features, features)
                                  : state[STATE_QUERY_WEIGHT + i];
+        maps[i]->is_packed = packed;
+        maps[i]->weight_pointer = decode_projections_state_pointers[packed ? STATE_IN_WEIGHT : STATE_QUERY_WEIGHT + i];
+        maps[i]->bias_pointer = decode_projections_state_pointers[STATE_IN_BIAS];
         if (state[STATE_IN_BIAS].data != NULL)
             maps[i]->bias = decode_projections_rows(decoder, &state[STATE_IN_BIAS], i * features, features);
     }
-    call->projection_output.weight = state[STATE_OUT_WEIGHT];
-    call->projection_output.bias = state[STATE_OUT_BIAS];
+    call->projection_output = (struct call_projection){
+        .weight = state[STATE_OUT_WEIGHT],
+        .bias = state[STATE_OUT_BIAS],
+        .weight_pointer = decode_projections_state_pointers[STATE_OUT_WEIGHT],
+        .bias_pointer = decode_projections_state_pointers[STATE_OUT_BIAS],
+    };
     call->layout = CALL_LAYOUT_OUT_IN;
     call->has_state_dict = true;
     return true;

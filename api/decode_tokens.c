@@ -58,8 +58,13 @@ bool decode_tokens_pad(const struct decoder *decoder, const json_t *json, const 
 }
 
 bool decode_tokens_embeddings(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    if (!json_is_object(json) || json_object_size(json) == 0)
-        return value_wrong_type(decoder, json, pointer, "an object of vectors, such as {\"cat\": [0.1, 0.2]}");
+    static const char wanted[] = "an object of vectors, such as {\"cat\": [0.1, 0.2]}";
+    if (!json_is_object(json))
+        return value_wrong_type(decoder, json, pointer, wanted);
+    if (json_object_size(json) == 0) {
+        error_set(decoder->error, ERROR_MISSING_MEMBER, pointer, "%s is empty; give %s.", pointer + 1, wanted);
+        return error_expected(decoder->error, "%s", wanted);
+    }
     const char *name, *first_name = NULL;
     size_t features = 0;
     json_t *member;

@@ -54,29 +54,35 @@ static struct projection plan_maps_projection(const struct call_projection *from
     return (struct projection){.weight = view, .bias = from->bias.data, .transposed = layout == CALL_LAYOUT_OUT_IN};
 }
 
+static bool plan_maps_weight_error(const struct call_projection *from, const struct projection *projection, size_t in,
+                                   const char *of, struct error *error) {
+    bool turned = projection_out(projection) == in, linear = projection->transposed;
+    size_t rows = from->weight.shape[0] * (from->is_packed ? 3 : 1), cols = from->weight.shape[1];
+    char mend[80] = "";
+    if (from->is_packed)
+        snprintf(mend, sizeof mend, ": a module of %zu features has [%zu,%zu] there", in, 3 * in, in);
+    else if (turned)
+        snprintf(mend, sizeof mend, ": say \"layout\": \"%s\"", linear ? "in_out" : "out_in");
+    error_set(error, ERROR_SHAPE_MISMATCH, from->weight_pointer,
+              "%s has shape [%zu,%zu] and takes %zu features in layout \"%s\", but %s has %zu%s.",
+              from->weight_pointer + 1, rows, cols, projection_in(projection), linear ? "out_in" : "in_out", of, in,
+              mend);
+    if (from->is_packed)
+        error_expected(error, "[%zu,%zu]", 3 * in, in);
+    else
+        error_expected(error, linear ? "[*,%zu]" : "[%zu,*]", in);
+    return error_received(error, "[%zu,%zu]", rows, cols);
+}
+
 /* A weight takes `in` features and its bias has as many numbers as the weight gives. */
-static bool plan_maps_fits(const char *name, const struct call_projection *from, const struct projection *projection,
-                           size_t in, const char *of, struct error *error) {
+static bool plan_maps_fits(const struct call_projection *from, const struct projection *projection, size_t in,
+                           const char *of, struct error *error) {
     size_t out = projection_out(projection);
-    char pointer[64];
-    if (projection_in(projection) != in) {
-        bool turned = out == in;
-        snprintf(pointer, sizeof pointer, "/projections/%s/weight", name);
-        error_set(error, ERROR_SHAPE_MISMATCH, pointer,
-                  "projections.%s.weight has shape [%zu,%zu] and takes %zu features in layout \"%s\", but %s has "
-                  "%zu.%s%s",
-                  name, from->weight.shape[0], from->weight.shape[1], projection_in(projection),
-                  projection->transposed ? "out_in" : "in_out", of, in, turned ? " Say \"layout\": " : "",
-                  !turned                  ? ""
-                  : projection->transposed ? "\"in_out\"."
-                                           : "\"out_in\".");
-        error_expected(error, projection->transposed ? "[*,%zu]" : "[%zu,*]", in);
-        return error_received(error, "[%zu,%zu]", from->weight.shape[0], from->weight.shape[1]);
-    }
+    if (projection_in(projection) != in)
+        return plan_maps_weight_error(from, projection, in, of, error);
     if (from->bias.data != NULL && from->bias.count != out) {
-        snprintf(pointer, sizeof pointer, "/projections/%s/bias", name);
-        error_set(error, ERROR_SHAPE_MISMATCH, pointer,
-                  "projections.%s.bias has %zu numbers, but the weight gives %zu features.", name, from->bias.count,
+        error_set(error, ERROR_SHAPE_MISMATCH, from->bias_pointer,
+                  "%s has %zu numbers, but the weight gives %zu features.", from->bias_pointer + 1, from->bias.count,
                   out);
         error_expected(error, "%zu numbers", out);
         return error_received(error, "%zu numbers", from->bias.count);
@@ -93,7 +99,7 @@ static bool plan_maps_side(const struct call *call, const struct call_projection
     if (from->weight.data == NULL)
         return true;
     map->projection = plan_maps_projection(from, call->layout);
-    if (!plan_maps_fits(plan_maps_names[index], from, &map->projection, side->cols, side->pointer + 1, error))
+    if (!plan_maps_fits(from, &map->projection, side->cols, side->pointer + 1, error))
         return false;
     map->x = side->tensor->data;
     map->rows = side->batch * side->rows;
@@ -182,8 +188,8 @@ static bool plan_maps_output(const struct call *call, const struct plan_side sid
     if (call->projection_output.weight.data != NULL) {
         plan->has_output_map = true;
         plan->output_map = plan_maps_projection(&call->projection_output, call->layout);
-        if (!plan_maps_fits("output", &call->projection_output, &plan->output_map, plan->output_size,
-                            "the row of merged heads", error))
+        if (!plan_maps_fits(&call->projection_output, &plan->output_map, plan->output_size, "the row of merged heads",
+                            error))
             return false;
         plan->output_size = projection_out(&plan->output_map);
     }

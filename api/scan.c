@@ -18,7 +18,8 @@ static bool scan_append(struct scanner *scanner, const char *bytes, size_t size)
         scan->envelope = envelope;
         scanner->capacity = capacity;
     }
-    memcpy(scan->envelope + scan->envelope_size, bytes, size);
+    if (size > 0) /* an empty envelope has no place yet */
+        memcpy(scan->envelope + scan->envelope_size, bytes, size);
     scan->envelope_size += size;
     return true;
 }

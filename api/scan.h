@@ -33,6 +33,7 @@ struct scan_item {
     double number;
     void *values; /* count numbers of the scan's dtype; true 1, false 0, null −∞ */
     bool has_numbers, has_booleans, has_nulls;
+    size_t first_boolean; /* its flat index */
 
     enum error_code fault;         /* ERROR_NONE, RAGGED, WRONG_TYPE, EMPTY_AXIS, NOT_FINITE, TOO_MANY_ELEMENTS */
     size_t fault_begin, fault_end; /* the bytes of the body at fault */

@@ -54,10 +54,9 @@ static const char *scan_array_literal(struct scan_array_state *state, const char
         if ((size_t)(state->scanner->end - text) < size || memcmp(text, literals[i].text, size) != 0)
             continue;
         scan_array_store(state, literals[i].value);
-        if (*text == 'n')
-            state->item->has_nulls = true;
-        else
-            state->item->has_booleans = true;
+        if (*text != 'n' && !state->item->has_booleans)
+            state->item->first_boolean = state->item->count;
+        *(*text == 'n' ? &state->item->has_nulls : &state->item->has_booleans) = true;
         return text + size;
     }
     return NULL;

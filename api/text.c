@@ -78,6 +78,13 @@ static size_t text_utf8_length(const unsigned char *bytes, size_t size) {
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+size_t text_utf8_prefix(const char *bytes, size_t size) {
+    size_t prefix = 0, length;
+    while (prefix < size && (length = text_utf8_length((const unsigned char *)bytes + prefix, size - prefix)) > 0)
+        prefix += length;
+    return prefix;
+}
+
 void text_json_string(struct text *text, const char *bytes, size_t size) {
     text_bytes(text, "\"", 1);
     for (size_t i = 0; i < size;) {

@@ -27,6 +27,9 @@ void text_bytes(struct text *text, const char *bytes, size_t size);
 void text_string(struct text *text, const char *string);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* How many bytes from the beginning are whole UTF-8 sequences. */
+size_t text_utf8_prefix(const char *bytes, size_t size);
+
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void text_json_string(struct text *text, const char *bytes, size_t size);
 

@@ -94,10 +94,12 @@ static bool value_tensor_kind_check(const struct decoder *decoder, const struct 
         return isfinite(value) ? error_received(error, "%.9g", value) : error_received(error, "null");
     }
     if (item->has_booleans && kind != VALUE_BOOLEANS) {
-        error_set(error, ERROR_WRONG_TYPE, pointer,
-                  "%s holds true or false; write numbers here (booleans belong in mask.attend and mask.block).",
-                  pointer + 1);
-        return error_received(error, "booleans");
+        struct value_pointer place = value_tensor_element(pointer, item->shape, item->rank, item->first_boolean);
+        error_set(error, ERROR_WRONG_TYPE, place.text,
+                  "%s is true or false; write numbers here (booleans belong in mask.attend and mask.block).",
+                  place.text + 1);
+        error_expected(error, "a number");
+        return error_received(error, "true or false");
     }
     return true;
 }

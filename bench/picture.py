@@ -4,7 +4,7 @@ read the same on a light and on a dark page."""
 import html
 import math
 
-WIDTH = 720
+WIDTH = 760
 COLOURS = {"attnd": "#c2410c", "FastAPI + NumPy": "#2563eb", "FastAPI + onnxruntime": "#0d9488",
            "plain jansson": "#7c3aed", "bare libmicrohttpd": "#6b7280"}
 
@@ -31,10 +31,10 @@ def bars(title, rows):
     shapes = []
     for i, (name, value, label) in enumerate(rows):
         y = 48 + 30 * i
-        width = 360 * value / most
-        shapes += [text(220, y + 15, name, "end"),
-                   f'<rect x="230" y="{y}" width="{max(width, 1):.1f}" height="21" rx="2" fill="{colour(name)}"/>',
-                   text(236 + width, y + 15, label, size=12, fill="#555")]
+        width = 380 * value / most
+        shapes += [text(240, y + 15, name, "end"),
+                   f'<rect x="250" y="{y}" width="{max(width, 1):.1f}" height="21" rx="2" fill="{colour(name)}"/>',
+                   text(256 + width, y + 15, label, size=12, fill="#555")]
     return document(48 + 30 * len(rows) + 12, title, shapes)
 
 
@@ -51,7 +51,7 @@ def short(value):
 
 def lines(title, across, up, series):
     """series: (name, points, dashed); both axes are logarithmic, the one across in powers of two."""
-    left, right, top, bottom = 66, WIDTH - 210, 46, 400
+    left, right, top, bottom = 66, WIDTH - 260, 46, 400
     xs = sorted({x for _, points, _ in series for x, _ in points})
     low, high = decades([y for _, points, _ in series for _, y in points])
     high = max(high, low + 1)

@@ -86,6 +86,17 @@ static bool exchange_probe(struct exchange *exchange) {
     return true;
 }
 
+static bool exchange_draining(struct exchange *exchange) {
+    return error_set(&exchange->error, ERROR_DRAINING, NULL,
+                     "The server is shutting down; send the request again, to another replica if there is one.");
+}
+
+static bool exchange_full(struct exchange *exchange) {
+    return error_set(&exchange->error, ERROR_SERVER_FULL, NULL,
+                     "All %zu places for large requests are taken; send it again later.",
+                     exchange->context->ring->limit);
+}
+
 /* Whether a body may come, and so large a one. */
 static bool exchange_admit(struct exchange *exchange) {
     const struct exchange_context *context = exchange->context;
@@ -98,15 +109,13 @@ static bool exchange_admit(struct exchange *exchange) {
     if (exchange->route == NULL || !service_route_takes_body(exchange->route))
         return true;
     if (atomic_load(&context->draining))
-        return error_set(&exchange->error, ERROR_DRAINING, NULL,
-                         "The server is shutting down; send the request again, to another replica if there is one.");
+        return exchange_draining(exchange);
     if (!framing->has_length && !framing->chunked)
         return error_set(&exchange->error, ERROR_LENGTH_REQUIRED, NULL,
                          "The request has neither Content-Length nor Transfer-Encoding: chunked; send one of them.");
     /* It would be refused once it is here; the client is spared the sending. */
     if (framing->length > EXCHANGE_INLINE_BYTES && task_count(context->ring) >= context->ring->limit)
-        return error_set(&exchange->error, ERROR_SERVER_FULL, NULL,
-                         "All %zu places for large requests are taken; send it again later.", context->ring->limit);
+        return exchange_full(exchange);
     return true;
 }
 
@@ -206,8 +215,10 @@ static enum exchange_step exchange_submit(struct exchange *exchange) {
     struct task *task = &exchange->task;
     struct task_ring *ring = exchange->context->ring;
     if (!task_admit(ring)) {
-        error_set(&exchange->error, ERROR_SERVER_FULL, NULL,
-                  "All %zu places for large requests are taken; send it again later.", ring->limit);
+        if (atomic_load(&exchange->context->draining))
+            exchange_draining(exchange);
+        else
+            exchange_full(exchange);
         exchange_refuse(exchange);
         return exchange_queue(exchange);
     }

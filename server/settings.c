@@ -103,7 +103,7 @@ static bool settings_number(const char *text, bool suffixes, uint64_t *number) {
 
 static bool settings_is_choice(const char *choices, const char *text) {
     size_t length = strlen(text);
-    for (const char *at = choices; length > 0; at++) {
+    for (const char *at = choices; length > 0 && strchr(text, '|') == NULL; at++) {
         if (strncmp(at, text, length) == 0 && (at[length] == '|' || at[length] == '\0'))
             return true;
         at = strchr(at, '|');

@@ -29,7 +29,7 @@ void task_init(struct task *task) {
 
 bool task_admit(struct task_ring *ring) {
     pthread_mutex_lock(&ring->mutex);
-    bool admitted = ring->count < ring->limit;
+    bool admitted = !ring->closed && ring->count < ring->limit;
     if (admitted)
         ring->count++;
     pthread_mutex_unlock(&ring->mutex);
@@ -228,6 +228,7 @@ void task_leave(struct task_ring *ring, struct task *task) {
 
 void task_refuse_all(struct task_ring *ring) {
     pthread_mutex_lock(&ring->mutex);
+    ring->closed = true;
     /* Settling may take a task out of the ring and give up the mutex, so each round begins anew. */
     bool found = true;
     while (found) {

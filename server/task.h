@@ -55,6 +55,7 @@ struct task_ring {
     pthread_cond_t changed; /* there may be a step to take, or none is left */
     struct task *turn;      /* whose turn it is; NULL: no task */
     size_t count;           /* tasks in hand, admitted ones included */
+    bool closed;            /* no more are admitted */
 };
 
 void task_ring_init(struct task_ring *ring, const struct task_hooks *hooks, size_t limit, size_t blocks);
@@ -94,7 +95,8 @@ void task_cancel(struct task_ring *ring, struct task *task);
 /* The owner lets go for good; what is under way is cancelled. The release hook may be called before this returns. */
 void task_leave(struct task_ring *ring, struct task *task);
 
-/* The time to drain is over: tasks that have not begun to answer answer 503, the others are cancelled. */
+/* The time to drain is over: tasks that have not begun to answer answer 503, the others are
+ * cancelled, and no more are admitted. */
 void task_refuse_all(struct task_ring *ring);
 
 /* Tasks in hand. */

@@ -73,7 +73,7 @@ static void has_shapes(const struct exchange *exchange, const json_t *shapes, si
         for (size_t axis = 0; axis < json_array_size(shape); axis++, level = json_array_get(level, 0)) {
             const json_t *length = json_array_get(shape, axis);
             size_t wanted = json_is_string(length) ? batch : (size_t)json_integer_value(length);
-            cr_assert_eq((size_t)json_integer_value(json_array_get(declared, axis)), wanted, "%s", name);
+            cr_assert_eq((size_t)json_number_value(json_array_get(declared, axis)), wanted, "%s", name);
             cr_assert_eq(json_array_size(level), wanted, "%s", name);
         }
     }
@@ -82,9 +82,12 @@ static void has_shapes(const struct exchange *exchange, const json_t *shapes, si
 static json_t *golden_shape(json_t *shapes, const char *name) {
     size_t index;
     json_t *shape;
-    json_array_foreach(shapes, index, shape) if (strcmp(json_string_value(json_object_get(shape, "name")), name) == 0)
-        return shape;
+    json_array_foreach(shapes, index, shape) {
+        if (strcmp(json_string_value(json_object_get(shape, "name")), name) == 0)
+            return shape;
+    }
     cr_assert_fail("There is no shape %s", name);
+    return NULL;
 }
 
 /* One sentence's tokens; without its padding at the end where `cut`. */

@@ -282,7 +282,7 @@ static void broken_at(const char *body, const char *code, size_t line, size_t co
     const char *names[] = {"line", "column", "offset"};
     size_t places[] = {line, column, offset};
     for (size_t i = 0; i < 3; i++)
-        cr_assert_eq((size_t)json_integer_value(json_object_get(exchange.json, names[i])), places[i], "%s: %.*s", body,
+        cr_assert_eq((size_t)json_number_value(json_object_get(exchange.json, names[i])), places[i], "%s: %.*s", body,
                      (int)exchange.reply.size, exchange.reply.body);
     exchange_done(&exchange);
 }

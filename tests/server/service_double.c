@@ -8,6 +8,7 @@
  *
  * Part p writes `size` bytes of the letter 'a' + p mod 26 and takes so many microseconds; part `fail` fails (-1: none);
  * with barrier b > 0, part p ≥ b waits for all parts below b. */
+#include "tests/server/service_double.h"
 #include "api/job.h"
 #include "api/service.h"
 
@@ -18,13 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "service_double.h"
-
 struct route {
     const char *path, *method;
 };
 
-static const struct route routes[] = {{"/v1/job", "POST"}, {"/v1/attention", "GET"}};
+static const struct route service_double_routes[] = {{"/v1/job", "POST"}, {"/v1/attention", "GET"}};
 
 struct job {
     char kind[16];
@@ -34,27 +33,20 @@ struct job {
     _Atomic unsigned long done; /* parts */
 };
 
-const struct limits limits_default = {.body_bytes = 64 << 20,
-                                      .depth = 16,
-                                      .elements = 1 << 28,
-                                      .work = (uint64_t)1 << 40,
-                                      .answer_bytes = (uint64_t)4 << 30,
-                                      .memory_bytes = (size_t)2 << 30};
-
 atomic_ulong service_double_parts;
 
 void service_init(void) {}
 
 bool service_route(const struct request *request, const struct route **route, const char **allow, struct error *error) {
     for (size_t i = 0; i < 2; i++) {
-        if (strcmp(request->path, routes[i].path) != 0)
+        if (strcmp(request->path, service_double_routes[i].path) != 0)
             continue;
         const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
-        if (strcmp(method, routes[i].method) != 0) {
+        if (strcmp(method, service_double_routes[i].method) != 0) {
             *allow = i == 0 ? "POST" : "GET, HEAD";
             return error_set(error, ERROR_METHOD_NOT_ALLOWED, NULL, "%s is not taken here.", request->method);
         }
-        *route = &routes[i];
+        *route = &service_double_routes[i];
         return true;
     }
     return error_set(error, ERROR_NOT_FOUND, NULL, "There is nothing at %s.", request->path);
@@ -64,7 +56,7 @@ bool service_route_takes_body(const struct route *route) {
     return strcmp(route->method, "POST") == 0;
 }
 
-static void reply_with(struct arena *arena, struct reply *reply, int status, const char *text) {
+static void service_double_reply(struct arena *arena, struct reply *reply, int status, const char *text) {
     struct error error = {0};
     *reply = (struct reply){.status = status, .type = "text/plain", .parse_ms = 1};
     reply->body = arena_text(arena, text, strlen(text), &error);
@@ -77,7 +69,7 @@ void service_answer(const struct service *service, const struct request *request
     struct error error = {0};
     *reply = (struct reply){.status = 200};
     if (!service_route_takes_body(route)) {
-        reply_with(arena, reply, 200, "routes\n");
+        service_double_reply(arena, reply, 200, "routes\n");
         return;
     }
     if (request->body == NULL || request->body_size == 0) {
@@ -97,7 +89,7 @@ void service_answer(const struct service *service, const struct request *request
     if (read < 3 || strcmp(job->kind, "echo") == 0) {
         char text[64];
         snprintf(text, sizeof text, "%zu bytes\n", request->body_size);
-        reply_with(arena, reply, 200, text);
+        service_double_reply(arena, reply, 200, text);
         return;
     }
     reply->parse_ms = 1;

@@ -2,7 +2,6 @@
 #include "server/guard.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,24 +36,46 @@ static const struct head_case cases[] = {
     {"a value with a return", "HTTP/1.1", "GET", {{"Host", "a"}, {"A", "b\rc"}}, ERROR_BAD_REQUEST},
     {"a value with DEL", "HTTP/1.1", "GET", {{"Host", "a"}, {"A", "b\x7f"}}, ERROR_BAD_REQUEST},
     {"a value with a tab", "HTTP/1.1", "GET", {{"Host", "a"}, {"A", "b\tc"}}, ERROR_NONE},
-    {"two lengths", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "4"}, {"content-length", "4"}},
+    {"two lengths",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Length", "4"}, {"content-length", "4"}},
      ERROR_BAD_REQUEST},
-    {"a length and chunks", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "4"}, {"Transfer-Encoding", "chunked"}},
+    {"a length and chunks",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Length", "4"}, {"Transfer-Encoding", "chunked"}},
      ERROR_BAD_REQUEST},
     {"a signed length", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "+4"}}, ERROR_BAD_REQUEST},
     {"a length in hexadecimal", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "0x4"}}, ERROR_BAD_REQUEST},
     {"a list of lengths", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "4, 4"}}, ERROR_BAD_REQUEST},
     {"an empty length", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", ""}}, ERROR_BAD_REQUEST},
-    {"a length of 2^63", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "9223372036854775808"}},
+    {"a length of 2^63",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Length", "9223372036854775808"}},
      ERROR_BODY_TOO_LARGE},
-    {"a length of 2^64", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length", "18446744073709551616"}},
+    {"a length of 2^64",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Length", "18446744073709551616"}},
      ERROR_BODY_TOO_LARGE},
     {"a folded length", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Length44", ""}}, ERROR_BAD_REQUEST},
     {"a folded coding", "HTTP/1.1", "POST", {{"Host", "a"}, {"Transfer-Encodingchunked", ""}}, ERROR_BAD_REQUEST},
-    {"two codings", "HTTP/1.1", "POST", {{"Host", "a"}, {"Transfer-Encoding", "chunked"}, {"Transfer-Encoding", "x"}},
+    {"two codings",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Transfer-Encoding", "chunked"}, {"Transfer-Encoding", "x"}},
      ERROR_UNSUPPORTED_ENCODING},
-    {"another coding", "HTTP/1.1", "POST", {{"Host", "a"}, {"Transfer-Encoding", "xchunked"}}, ERROR_UNSUPPORTED_ENCODING},
-    {"a list of codings", "HTTP/1.1", "POST", {{"Host", "a"}, {"Transfer-Encoding", "gzip, chunked"}},
+    {"another coding",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Transfer-Encoding", "xchunked"}},
+     ERROR_UNSUPPORTED_ENCODING},
+    {"a list of codings",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Transfer-Encoding", "gzip, chunked"}},
      ERROR_UNSUPPORTED_ENCODING},
     {"chunks in HTTP/1.0", "HTTP/1.0", "POST", {{"Transfer-Encoding", "chunked"}}, ERROR_BAD_REQUEST},
     {"another expectation", "HTTP/1.1", "POST", {{"Host", "a"}, {"Expect", "x"}}, ERROR_EXPECTATION_FAILED},
@@ -77,8 +98,8 @@ Test(guard, each_doubtful_head_is_refused_and_each_plain_one_taken) {
         struct guard_framing framing;
         struct error error = {0};
         bool taken = guard_check(&head, &framing, &error);
-        cr_expect(eq(int, taken, cases[i].code == ERROR_NONE), "%s", cases[i].what);
-        cr_expect(eq(int, error.code, cases[i].code), "%s: %s", cases[i].what, error.detail);
+        cr_expect_eq(taken, cases[i].code == ERROR_NONE, "%s", cases[i].what);
+        cr_expect_eq(error.code, cases[i].code, "%s: %s", cases[i].what, error.detail);
     }
 }
 
@@ -90,8 +111,8 @@ Test(guard, the_framing_is_what_the_fields_say) {
     head.fields[1] = (struct guard_field){"Content-Length", "9223372036854775807"};
     cr_assert(guard_check(&head, &framing, &error), "%s", error.detail);
     cr_assert(framing.has_length);
-    cr_assert(eq(u64, framing.length, INT64_MAX));
-    cr_assert(not(framing.chunked));
+    cr_assert_eq(framing.length, INT64_MAX);
+    cr_assert_not(framing.chunked);
 }
 
 Test(guard, one_field_more_than_the_limit_is_refused) {
@@ -102,31 +123,31 @@ Test(guard, one_field_more_than_the_limit_is_refused) {
         head.fields[i] = i == 0 ? (struct guard_field){"Host", "a"} : (struct guard_field){"A", "b"};
     cr_assert(guard_check(&head, &framing, &error), "%s", error.detail);
     head.field_count++;
-    cr_assert(not(guard_check(&head, &framing, &error)));
-    cr_assert(eq(int, error.code, ERROR_HEADER_TOO_LARGE));
+    cr_assert_not(guard_check(&head, &framing, &error));
+    cr_assert_eq(error.code, ERROR_HEADER_TOO_LARGE);
 }
 
 Test(guard, a_path_is_decoded_and_bare) {
     static const char *const rows[][2] = {
-        {"/v1/attention", "/v1/attention"}, {"/a?b=%00", "/a"},   {"/%61%2Fb", "/a/b"}, {"*", "*"},
-        {"http://h:1/a?b", "/a"},           {"https://h", "/"},   {"HTTP://h?x", "/"},  {"/\xc3\xa9", "/\xc3\xa9"},
+        {"/v1/attention", "/v1/attention"}, {"/a?b=%00", "/a"}, {"/%61%2Fb", "/a/b"}, {"*", "*"},
+        {"http://h:1/a?b", "/a"},           {"https://h", "/"}, {"HTTP://h?x", "/"},  {"/\xc3\xa9", "/\xc3\xa9"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char path[GUARD_PATH_MAX];
         struct error error = {0};
         cr_expect(guard_path(rows[i][0], path, &error), "%s: %s", rows[i][0], error.detail);
-        cr_expect(eq(str, path, (char *)(uintptr_t)rows[i][1]));
+        cr_expect_str_eq(path, rows[i][1]);
     }
 }
 
 Test(guard, a_target_that_is_no_path_is_refused) {
-    static const char *const rows[] = {"", "a", "/a b", "/a\x01", "/%00", "/%1f", "/%7f", "/%", "/%4", "/%zz", "/a#b",
-                                       "h:80", "**"};
+    static const char *const rows[] = {"",   "a",   "/a b", "/a\x01", "/%00", "/%1f", "/%7f",
+                                       "/%", "/%4", "/%zz", "/a#b",   "h:80", "**"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char path[GUARD_PATH_MAX];
         struct error error = {0};
-        cr_expect(not(guard_path(rows[i], path, &error)), "'%s' was taken", rows[i]);
-        cr_expect(eq(int, error.code, ERROR_BAD_REQUEST), "'%s'", rows[i]);
+        cr_expect_not(guard_path(rows[i], path, &error), "'%s' was taken", rows[i]);
+        cr_expect_eq(error.code, ERROR_BAD_REQUEST, "'%s'", rows[i]);
     }
 }
 
@@ -139,6 +160,6 @@ Test(guard, the_longest_path_fits_and_one_byte_more_does_not) {
     cr_assert(guard_path(target, path, &error));
     target[GUARD_PATH_MAX - 1] = 'a';
     target[GUARD_PATH_MAX] = '\0';
-    cr_assert(not(guard_path(target, path, &error)));
-    cr_assert(eq(int, error.code, ERROR_NOT_FOUND));
+    cr_assert_not(guard_path(target, path, &error));
+    cr_assert_eq(error.code, ERROR_NOT_FOUND);
 }

@@ -2,7 +2,6 @@
 #include "server/identifier.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <string.h>
 
 Test(identifier, a_decent_name_is_kept) {
@@ -10,23 +9,23 @@ Test(identifier, a_decent_name_is_kept) {
     char text[IDENTIFIER_MAX + 1], longest[IDENTIFIER_MAX + 2];
     identifier_init(&identifiers);
     identifier_choose(&identifiers, "a-Z_0.9", text);
-    cr_assert(eq(str, text, "a-Z_0.9"));
+    cr_assert_str_eq(text, "a-Z_0.9");
     memset(longest, 'x', sizeof longest);
     longest[IDENTIFIER_MAX] = '\0';
     identifier_choose(&identifiers, longest, text);
-    cr_assert(eq(str, text, longest));
+    cr_assert_str_eq(text, longest);
 }
 
 Test(identifier, any_other_is_replaced) {
-    static const char *const others[] = {NULL, "", "a b", "a\nb", "é", "<script>",
-                                         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
+    static const char *const others[] = {
+        NULL, "", "a b", "a\nb", "é", "<script>", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
     struct identifiers identifiers;
     identifier_init(&identifiers);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char text[IDENTIFIER_MAX + 1];
         identifier_choose(&identifiers, others[i], text);
-        cr_assert(eq(sz, strlen(text), 16));
-        cr_assert(eq(sz, strspn(text, "0123456789abcdef"), 16));
+        cr_assert_eq(strlen(text), 16);
+        cr_assert_eq(strspn(text, "0123456789abcdef"), 16);
     }
 }
 
@@ -36,7 +35,7 @@ Test(identifier, no_two_are_alike) {
     identifier_init(&identifiers);
     for (size_t i = 0; i < 1000; i++) {
         identifier_choose(&identifiers, NULL, text);
-        cr_assert(ne(str, text, before));
+        cr_assert_str_neq(text, before);
         memcpy(before, text, sizeof before);
     }
 }

@@ -2,7 +2,6 @@
 #include "server/log.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,12 +11,12 @@ static char text[1 << 17];
 
 static void read_lines(void) {
     ssize_t size = read(ends[0], text, sizeof text - 1);
-    cr_assert(ge(i64, size, 0));
+    cr_assert_geq(size, 0);
     text[size] = '\0';
 }
 
 static void open_log(struct log *log, const char *format, const char *level) {
-    cr_assert(eq(int, pipe2(ends, O_NONBLOCK), 0));
+    cr_assert_eq(pipe2(ends, O_NONBLOCK), 0);
     log_init(log, ends[1], format, level);
 }
 
@@ -34,8 +33,9 @@ Test(log, a_line_is_logfmt) {
     log_ms(&line, "ms", 1.25);
     log_end(&log, &line);
     read_lines();
-    cr_assert(ne(ptr, strstr(text, "Z level=info msg=\"hello there\" plain=a/b empty=\"\" "
-                                   "quoted=\"a=\\\"b\\\"\\\\\" count=7 ms=1.250\n"), NULL), "%s", text);
+    cr_assert_not_null(strstr(text, "Z level=info msg=\"hello there\" plain=a/b empty=\"\" "
+                                    "quoted=\"a=\\\"b\\\"\\\\\" count=7 ms=1.250\n"),
+                       "%s", text);
 }
 
 Test(log, a_line_is_json) {
@@ -47,9 +47,11 @@ Test(log, a_line_is_json) {
     log_count(&line, "count", 7);
     log_end(&log, &line);
     read_lines();
-    cr_assert(eq(int, strncmp(text, "{\"time\":\"", 9), 0), "%s", text);
-    cr_assert(ne(ptr, strstr(text, "\"level\":\"warn\",\"msg\":\"hello\",\"path\":\"/\\u000a\\\"\\u00ff\xc3\xa9\\u001b\\u007f\","
-                                   "\"count\":7}\n"), NULL), "%s", text);
+    cr_assert_eq(strncmp(text, "{\"time\":\"", 9), 0, "%s", text);
+    cr_assert_not_null(
+        strstr(text, "\"level\":\"warn\",\"msg\":\"hello\",\"path\":\"/\\u000a\\\"\\u00ff\xc3\xa9\\u001b\\u007f\","
+                     "\"count\":7}\n"),
+        "%s", text);
 }
 
 Test(log, no_value_can_break_a_line) {
@@ -64,9 +66,9 @@ Test(log, no_value_can_break_a_line) {
     }
     log_end(&log, &line);
     read_lines();
-    cr_assert(eq(ptr, strchr(text, '\n'), text + strlen(text) - 1));
+    cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1);
     for (char *at = text; at[1] != '\0'; at++)
-        cr_assert(ge(int, (unsigned char)*at, 0x20));
+        cr_assert_geq((unsigned char)*at, 0x20);
 }
 
 Test(log, a_line_has_an_end_however_much_is_put_in) {
@@ -81,8 +83,8 @@ Test(log, a_line_has_an_end_however_much_is_put_in) {
         log_text(&line, "k", value);
     log_end(&log, &line);
     read_lines();
-    cr_assert(le(sz, strlen(text), LOG_LINE_MAX));
-    cr_assert(eq(str, text + strlen(text) - 3, "\"}\n"));
+    cr_assert_leq(strlen(text), LOG_LINE_MAX);
+    cr_assert_str_eq(text + strlen(text) - 3, "\"}\n");
 }
 
 Test(log, a_level_below_the_least_is_silent) {
@@ -91,21 +93,21 @@ Test(log, a_level_below_the_least_is_silent) {
     log_message(&log, LOG_INFO, "a");
     log_message(&log, LOG_ERROR, "b");
     read_lines();
-    cr_assert(eq(ptr, strstr(text, "msg=a"), NULL));
-    cr_assert(ne(ptr, strstr(text, "msg=b"), NULL));
+    cr_assert_null(strstr(text, "msg=a"));
+    cr_assert_not_null(strstr(text, "msg=b"));
 }
 
 Test(log, a_full_pipe_stops_nobody_and_is_told_later, .timeout = 10) {
     struct log log;
     open_log(&log, "logfmt", "info");
-    cr_assert(eq(int, fcntl(ends[1], F_SETFL, 0), 0)); /* as stderr is: a write would block */
+    cr_assert_eq(fcntl(ends[1], F_SETFL, 0), 0); /* as stderr is: a write would block */
     for (int i = 0; i < 5000; i++)
         log_message(&log, LOG_INFO, "line %d", i);
     read_lines();
     log_message(&log, LOG_INFO, "room again");
     read_lines();
-    cr_assert(ne(ptr, strstr(text, "msg=\"room again\" dropped="), NULL), "%s", text);
+    cr_assert_not_null(strstr(text, "msg=\"room again\" dropped="), "%s", text);
     log_message(&log, LOG_INFO, "and now");
     read_lines();
-    cr_assert(eq(ptr, strstr(text, "dropped"), NULL), "%s", text);
+    cr_assert_null(strstr(text, "dropped"), "%s", text);
 }

@@ -1,0 +1,125 @@
+"""What bench/run starts once everything is built: runs the cases, prints each section as soon as it is measured, and
+writes the report. A whole default run is bench/RESULTS.md; a quick or partial one stays in the build folder."""
+
+import argparse
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+import cases
+import clients
+import results
+import servers
+
+# Measurements without a server: programs of the build or scripts, whose own text is the section.
+# Each finds the build folder in ATTND_BENCH_BUILD.
+PROGRAMS = {"core": ("The core alone", "bench/core_peers.py"),
+            "codec": ("The number codec alone", "{build}/bench/bench_codec")}
+PROGRAM_LIMIT_S = 600
+PACKAGES = ("fastapi", "uvicorn", "uvloop", "httptools", "orjson", "numpy", "onnxruntime")
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, cwd=servers.ROOT, text=True, capture_output=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def program(name, folder):
+    """The section of a measurement without a server, or None where it is not there."""
+    title, path = PROGRAMS[name]
+    path = servers.ROOT / path.format(build=folder)
+    if not path.exists():
+        return None
+    words = [sys.executable, path] if path.suffix == ".py" else [path]
+    run = subprocess.run(words, cwd=servers.ROOT, env={**servers.ENVIRONMENT, "ATTND_BENCH_BUILD": str(folder)},
+                         text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=PROGRAM_LIMIT_S)
+    if run.returncode != 0:
+        raise RuntimeError(f"{path} ended with status {run.returncode}")
+    return results.Section(name, title, commands=[clients.shown(words[-1:])], printed=run.stdout)
+
+
+def machine(folder):
+    cpu = next((line.partition(":")[2].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.machine())
+    memory_kib = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
+    debian = output_of("dpkg-query", "-W", "-f", "${Version}", "libmicrohttpd12")
+    revision = output_of("git", "rev-parse", "--short", "HEAD")
+    changed = " and changes not committed" if output_of("git", "status", "--porcelain", "core", "api", "server") else ""
+    listening = next((line for line in (folder / "servers.log").read_text(errors="replace").splitlines()
+                      if "listening" in line), "")
+    blas = listening.partition('blas="')[2].partition('"')[0]
+    dropped = ", ".join(f"`{name}`" for name in servers.DROPPED)
+    return results.table(("what", "version"), [
+        ("machine", f"{cpu}, {os.cpu_count()} cores, {memory_kib / 2**20:.0f} GiB, {platform.system()} {platform.release()}"),
+        ("system", output_of("sh", "-c", '. /etc/os-release; echo "$PRETTY_NAME"')),
+        ("attnd", f"{output_of(str(folder / 'attnd'), '--version')}, revision {revision}{changed}, "
+                  f"{output_of('cc', '--version').splitlines()[0]}"),
+        ("libraries of attnd", f"libmicrohttpd {debian}, {blas}"),
+        ("peers", ", ".join([f"Python {platform.python_version()}"] + [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES])),
+        ("client", output_of("sh", "-c", "wrk -v 2>&1 | head -n 1").partition(" Copyright")[0] + ", bench/latency.c"),
+        ("variables unset for every server", dropped or "none was set"),
+    ])
+
+
+def report(bench, sections, started, load, minutes, arguments):
+    command = " ".join(["bench/run", *arguments])
+    targets = [target for section in sections for target in section.targets]
+    shown = results.table(("server", "started as"), [(name, f"`{line}`") for name, line in bench.servers.shown.items()])
+    parts = ["# Results", f"Written by `{command}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. "
+             "Every server listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds in "
+             "which both took their turn, with the smallest and largest in brackets. Before a case is timed, every peer's "
+             "answer is compared with attnd's."]
+    if targets:
+        parts += ["## Targets", results.targets(targets)]
+    parts += ["## Machine and versions", machine(bench.folder)]
+    if bench.servers.shown:
+        parts.append(shown)
+    return "\n\n".join(parts + [results.markdown(section, "pictures/") for section in sections]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/run", description="Measures attnd beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes, a few minutes")
+    parser.add_argument("--only", metavar="CASE[,CASE]", help=f"of {', '.join([*cases.CASES, *PROGRAMS])}")
+    parser.add_argument("--output", type=pathlib.Path, metavar="FILE",
+                        help="report to write (default: bench/RESULTS.md for a whole default run, else RESULTS.md of the build)")
+    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    names = options.only.split(",") if options.only else [*cases.CASES, *PROGRAMS]
+    unknown = [name for name in names if name not in cases.CASES and name not in PROGRAMS]
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)}")
+    folder = options.build.resolve()
+    whole = not options.quick and not options.only
+    output = options.output or (servers.BENCH if whole else folder) / "RESULTS.md"
+
+    started, load, begin = time.strftime("%Y-%m-%d %H:%M"), os.getloadavg()[0], time.monotonic()
+    bench = cases.Bench(folder, options.quick)
+    sections = []
+    for name in names:
+        print(f"bench/run: {name} …", file=sys.stderr, flush=True)
+        section = cases.CASES[name](bench) if name in cases.CASES else program(name, folder)
+        if section is None:
+            print(f"bench/run: {name} is not built, left out", file=sys.stderr)
+            continue
+        sections.append(section)
+        print(results.markdown(section, "pictures/") + "\n", flush=True)
+
+    arguments = ["--quick"] * options.quick + (["--only", options.only] if options.only else [])
+    text = report(bench, sections, started, load, (time.monotonic() - begin) / 60, arguments)
+    (output.parent / "pictures").mkdir(parents=True, exist_ok=True)
+    for section in sections:
+        for file, (_, drawing) in section.pictures.items():
+            (output.parent / "pictures" / file).write_text(drawing)
+    output.write_text(text)
+    print(f"bench/run: {output} is written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
