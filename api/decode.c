@@ -7,17 +7,25 @@
 #include "api/text.h"
 #include "api/value.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
-/* jansson's allocations go to the arena of the exchange whose body this thread is decoding. */
+/* jansson's allocations go to the arena of the exchange whose body this thread is decoding. One that fails does not
+ * return: jansson 2.14 drops the byte for which its token buffer could not grow, then runs past the token's end in
+ * search of the closing quote, or aborts. All that it holds is the arena's, so nothing is lost by leaving it where it
+ * stands. */
 static _Thread_local struct {
     struct arena *arena;
     struct error *error;
+    jmp_buf failed;
 } decode_memory;
 
 static void *decode_malloc(size_t size) {
-    return arena_alloc(decode_memory.arena, size, 1, decode_memory.error);
+    void *memory = arena_alloc(decode_memory.arena, size, 1, decode_memory.error);
+    if (memory == NULL)
+        longjmp(decode_memory.failed, 1);
+    return memory;
 }
 
 static void decode_free(void *pointer) {
@@ -112,10 +120,10 @@ static json_t *decode_envelope(const struct scan *scan, struct error *error) {
         decode_refuse_at(scan, offset, "JSON text holds no NUL", error);
         return NULL;
     }
+    if (setjmp(decode_memory.failed) != 0)
+        return NULL; /* the arena refused */
     json_error_t refusal;
     json_t *root = json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &refusal);
-    if (error->code != ERROR_NONE)
-        return NULL; /* the arena refused */
     if (root == NULL)
         decode_syntax_error(scan, &refusal, error);
     else if (scan->stopped)

@@ -9,9 +9,9 @@
 
 /* What a part's scratch is laid out as; each piece starts on an ARENA_ALIGNMENT boundary. */
 struct job_scratch {
-    char *rows;             /* [rows_max, cols_max]: scores, masked scores or weights; or a result's rows, gathered */
+    char *rows;             /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
     char *sum;              /* the same again where heads are averaged */
-    char *output;           /* [rows_max, output_size] */
+    char *output;           /* [output_rows_max, output_size] */
     unsigned char *allowed; /* [S] */
 };
 
@@ -20,17 +20,21 @@ static size_t job_round_up(size_t size) {
 }
 
 static size_t job_rows_size(const struct job *job) {
-    return job_round_up(job->rows_max * job->cols_max * dtype_size(job->plan.dtype));
+    return job_round_up(job->numbers_max * dtype_size(job->plan.dtype));
+}
+
+static size_t job_output_size(const struct job *job) {
+    return job_round_up(job->output_rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
 }
 
 static size_t job_scratch_size(const struct job *job) {
-    size_t output = job_round_up(job->rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
-    return (job->plan.call->average_heads ? 2 : 1) * job_rows_size(job) + output + job_round_up(job->plan.keys);
+    size_t rows = (job->plan.call->average_heads ? 2 : 1) * job_rows_size(job);
+    return rows + job_output_size(job) + job_round_up(job->plan.keys);
 }
 
 static struct job_scratch job_scratch(const struct job *job, char *base) {
     size_t rows = job_rows_size(job), sum = job->plan.call->average_heads ? rows : 0;
-    size_t output = job_round_up(job->rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
+    size_t output = job_output_size(job);
     return (struct job_scratch){.rows = base,
                                 .sum = base + rows,
                                 .output = base + rows + sum,

@@ -36,8 +36,8 @@ static struct job_phase *job_cut_add(struct job *job, enum job_phase_kind kind, 
     return phase;
 }
 
-static void job_cut_scratch(struct job *job, size_t rows) {
-    job->rows_max = rows > job->rows_max ? rows : job->rows_max;
+static void job_cut_scratch(struct job *job, size_t numbers) {
+    job->numbers_max = numbers > job->numbers_max ? numbers : job->numbers_max;
 }
 
 /* One result: its rows computed and written. */
@@ -50,7 +50,10 @@ static void job_cut_result(struct job *job, enum result result, size_t barrier) 
     phase->encode = encode;
     size_t text = encode_size(&encode, phase->rows_per_part);
     job->text_max = text > job->text_max ? text : job->text_max;
-    job_cut_scratch(job, phase->rows_per_part);
+    if (result == RESULT_OUTPUT)
+        job->output_rows_max = phase->rows_per_part;
+    else
+        job_cut_scratch(job, phase->rows_per_part * cols);
 }
 
 static void job_cut_projections(struct job *job) {
@@ -75,7 +78,7 @@ static void job_cut_results(struct job *job) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, plan->keys, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
             struct job_phase *phase =
                 job_cut_add(job, JOB_ATTEND, plan->batch * plan->heads * plan->queries, rows, projected);
-            job_cut_scratch(job, phase->rows_per_part);
+            job_cut_scratch(job, phase->rows_per_part * plan->keys);
             attended = job->part_count;
         }
         job_cut_result(job, result, needs_heads ? attended : projected);
@@ -103,9 +106,6 @@ static bool job_cut_is_small(const struct job *job) {
 }
 
 void job_cut(struct job *job, size_t head_size) {
-    const struct plan *plan = &job->plan;
-    job->cols_max = plan->keys > plan->head_size ? plan->keys : plan->head_size;
-    job->cols_max = plan->value_size > job->cols_max ? plan->value_size : job->cols_max;
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
     job_cut_projections(job);
     job_cut_results(job);

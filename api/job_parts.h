@@ -31,8 +31,9 @@ struct job {
     const char *head;
     size_t phase_count, part_count;
     struct job_phase phases[JOB_PHASES_MAX];
-    size_t rows_max, cols_max; /* of the parts that need scratch */
-    size_t text_max;           /* bytes */
+    size_t numbers_max;     /* of the rows of one part, before they are written */
+    size_t output_rows_max; /* of one part of the output */
+    size_t text_max;        /* bytes */
     bool is_small;
 };
 

@@ -1,6 +1,8 @@
 /* A request and a reply as values: what the server read and what it shall send. No sockets here. */
 #pragma once
 
+#include "core/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,11 +20,12 @@ struct request {
 };
 
 struct reply {
-    int status;        /* HTTP status */
-    const char *type;  /* Content-Type */
-    const char *allow; /* Allow, or NULL */
-    int retry_after_s; /* Retry-After; 0 = none */
-    const char *body;  /* lives in the exchange's arena or is static */
+    int status;           /* HTTP status */
+    enum error_code code; /* of a problem, for the log; else ERROR_NONE */
+    const char *type;     /* Content-Type */
+    const char *allow;    /* Allow, or NULL */
+    int retry_after_s;    /* Retry-After; 0 = none */
+    const char *body;     /* lives in the exchange's arena or is static */
     size_t size;
     struct job *job; /* not NULL: nothing above but status is set yet; the text is the job's to make */
     double parse_ms, compute_ms, encode_ms; /* for Server-Timing; all 0: none */

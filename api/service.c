@@ -169,7 +169,7 @@ void service_problem(const struct error *error, struct arena *arena, struct repl
         "{\"type\":\"/problems/out_of_memory\",\"title\":\"The server is out of memory\",\"status\":503,"
         "\"detail\":\"There was no memory for the request; try again.\",\"code\":\"out_of_memory\"}\n";
     int status = problem_status(error->code);
-    *reply = (struct reply){.status = status, .type = "application/problem+json"};
+    *reply = (struct reply){.status = status, .code = error->code, .type = "application/problem+json"};
     if (status == 503)
         reply->retry_after_s = SERVICE_RETRY_AFTER_S;
     struct error failed = {0};
@@ -181,6 +181,7 @@ void service_problem(const struct error *error, struct arena *arena, struct repl
     if (text_ok(&text))
         return;
     *reply = (struct reply){.status = 503,
+                            .code = ERROR_NO_MEMORY,
                             .type = "application/problem+json",
                             .retry_after_s = SERVICE_RETRY_AFTER_S,
                             .body = without_memory,

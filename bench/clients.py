@@ -72,8 +72,8 @@ class Clients:
 
     def wrk(self, server, body, seconds):
         cpu_s = server.cpu_s()
-        report = subprocess.run(self.wrk_command(server.port, seconds), env={**os.environ, "BODY": str(body)}, text=True,
-                                capture_output=True, check=True, timeout=seconds + 60).stdout
+        report = subprocess.run(self.wrk_command(server.port, seconds), env={**os.environ, "BODY": str(body)},
+                                text=True, capture_output=True, check=True, timeout=seconds + 60).stdout
         cpu_s = server.cpu_s() - cpu_s
         counted = json.loads(next(line[5:] for line in report.splitlines() if line.startswith("JSON ")))
         if counted["refused"] or counted["failed"] or not counted["requests"]:

@@ -6,15 +6,20 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 import time
 
+import bench
 import cases
+import cases_memory
 import clients
 import results
 import servers
 
+CASES = {"small": cases.small, "large": cases.large, "memory": cases_memory.memory, "fair": cases.fair,
+         "start": cases.start, "scale": cases_memory.scale}
 # Measurements without a server: programs of the build or scripts, whose own text is the section.
 # Each finds the build folder in ATTND_BENCH_BUILD.
 PROGRAMS = {"core": ("The core alone", "bench/core_peers.py"),
@@ -56,29 +61,31 @@ def machine(folder):
     blas = listening.partition('blas="')[2].partition('"')[0]
     dropped = ", ".join(f"`{name}`" for name in servers.DROPPED)
     return results.table(("what", "version"), [
-        ("machine", f"{cpu}, {os.cpu_count()} cores, {memory_kib / 2**20:.0f} GiB, {platform.system()} {platform.release()}"),
-        ("system", output_of("sh", "-c", '. /etc/os-release; echo "$PRETTY_NAME"')),
+        ("machine", f"{cpu}, {os.cpu_count()} cores, {memory_kib / 2**20:.0f} GiB"),
+        ("system", f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"),
         ("attnd", f"{output_of(str(folder / 'attnd'), '--version')}, revision {revision}{changed}, "
                   f"{output_of('cc', '--version').splitlines()[0]}"),
         ("libraries of attnd", f"libmicrohttpd {debian}, {blas}"),
-        ("peers", ", ".join([f"Python {platform.python_version()}"] + [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES])),
+        ("peers", f"Python {platform.python_version()}, " +
+         ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)),
         ("client", output_of("sh", "-c", "wrk -v 2>&1 | head -n 1").partition(" Copyright")[0] + ", bench/latency.c"),
         ("variables unset for every server", dropped or "none was set"),
     ])
 
 
-def report(bench, sections, started, load, minutes, arguments):
+def report(shared, sections, started, load, minutes, arguments):
     command = " ".join(["bench/run", *arguments])
     targets = [target for section in sections for target in section.targets]
-    shown = results.table(("server", "started as"), [(name, f"`{line}`") for name, line in bench.servers.shown.items()])
-    parts = ["# Results", f"Written by `{command}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. "
-             "Every server listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds in "
-             "which both took their turn, with the smallest and largest in brackets. Before a case is timed, every peer's "
-             "answer is compared with attnd's."]
+    shown = results.table(("server", "started as"), [(name, f"`{line}`") for name, line in shared.servers.shown.items()])
+    parts = ["# Results",
+             f"Written by `{command}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. Every server "
+             "listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds in which both "
+             "took their turn, with the smallest and largest in brackets. Before a case is timed, every peer's answer is "
+             "compared with attnd's."]
     if targets:
         parts += ["## Targets", results.targets(targets)]
-    parts += ["## Machine and versions", machine(bench.folder)]
-    if bench.servers.shown:
+    parts += ["## Machine and versions", machine(shared.folder)]
+    if shared.servers.shown:
         parts.append(shown)
     return "\n\n".join(parts + [results.markdown(section, "pictures/") for section in sections]) + "\n"
 
@@ -86,13 +93,13 @@ def report(bench, sections, started, load, minutes, arguments):
 def main():
     parser = argparse.ArgumentParser(prog="bench/run", description="Measures attnd beside its peers.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes, a few minutes")
-    parser.add_argument("--only", metavar="CASE[,CASE]", help=f"of {', '.join([*cases.CASES, *PROGRAMS])}")
+    parser.add_argument("--only", metavar="CASE[,CASE]", help=f"of {', '.join([*CASES, *PROGRAMS])}")
     parser.add_argument("--output", type=pathlib.Path, metavar="FILE",
-                        help="report to write (default: bench/RESULTS.md for a whole default run, else RESULTS.md of the build)")
+                        help="report to write (default: bench/RESULTS.md for a whole default run, else in the build)")
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    names = options.only.split(",") if options.only else [*cases.CASES, *PROGRAMS]
-    unknown = [name for name in names if name not in cases.CASES and name not in PROGRAMS]
+    names = options.only.split(",") if options.only else [*CASES, *PROGRAMS]
+    unknown = [name for name in names if name not in CASES and name not in PROGRAMS]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")
     folder = options.build.resolve()
@@ -100,11 +107,14 @@ def main():
     output = options.output or (servers.BENCH if whole else folder) / "RESULTS.md"
 
     started, load, begin = time.strftime("%Y-%m-%d %H:%M"), os.getloadavg()[0], time.monotonic()
-    bench = cases.Bench(folder, options.quick)
-    sections = []
+    shared = bench.Bench(folder, options.quick)
+    sections, failed = [], False
     for name in names:
         print(f"bench/run: {name} …", file=sys.stderr, flush=True)
-        section = cases.CASES[name](bench) if name in cases.CASES else program(name, folder)
+        try:
+            section = CASES[name](shared) if name in CASES else program(name, folder)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as failure:
+            section, failed = results.Section(name, f"{name} failed", printed=str(failure)), True
         if section is None:
             print(f"bench/run: {name} is not built, left out", file=sys.stderr)
             continue
@@ -112,14 +122,17 @@ def main():
         print(results.markdown(section, "pictures/") + "\n", flush=True)
 
     arguments = ["--quick"] * options.quick + (["--only", options.only] if options.only else [])
-    text = report(bench, sections, started, load, (time.monotonic() - begin) / 60, arguments)
+    text = report(shared, sections, started, load, (time.monotonic() - begin) / 60, arguments)
     (output.parent / "pictures").mkdir(parents=True, exist_ok=True)
     for section in sections:
         for file, (_, drawing) in section.pictures.items():
             (output.parent / "pictures" / file).write_text(drawing)
     output.write_text(text)
     print(f"bench/run: {output} is written", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    # So that an end from outside ends the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())

@@ -10,11 +10,12 @@ COLOURS = {"attnd": "#c2410c", "FastAPI + NumPy": "#2563eb", "FastAPI + onnxrunt
 
 
 def colour(name):
-    return next((COLOURS[server] for server in sorted(COLOURS, key=len, reverse=True) if name.startswith(server)), "#333")
+    return next((COLOURS[server] for server in COLOURS if name.startswith(server)), "#333")
 
 
 def text(x, y, words, anchor="start", size=13, fill="#222"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{fill}">{html.escape(words)}</text>'
+    style = f'font-size="{size}" text-anchor="{anchor}" fill="{fill}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{html.escape(words)}</text>'
 
 
 def document(height, title, shapes):
@@ -70,7 +71,8 @@ def lines(title, across, up, series):
         at = place(x, 10.0**low)[0]
         shapes += [f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{bottom}" stroke="#f1f1f1"/>',
                    text(at, bottom + 18, str(x), "middle", 12, "#555")]
-    shapes += [text((left + right) / 2, bottom + 40, across, "middle", 13, "#555"), text(left, top - 6, up, size=12, fill="#555")]
+    shapes += [text((left + right) / 2, bottom + 40, across, "middle", 13, "#555"),
+               text(left, top - 6, up, size=12, fill="#555")]
     for i, (name, points, dashed) in enumerate(series):
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in sorted(points)))
         dashes = ' stroke-dasharray="6 4"' if dashed else ""

@@ -1,5 +1,5 @@
-"""The servers under measurement: started on a free port of 127.0.0.1, asked until ready, watched through /proc, ended by
-their process ids."""
+"""The servers under measurement: started on a free port of 127.0.0.1, asked until ready, watched through /proc, ended
+by their process ids."""
 
 import contextlib
 import os
@@ -126,11 +126,12 @@ class Servers:
         self.shown[name] = " ".join(shown)
         return Server(name, command, self.log, environment, **options)
 
-    def attnd(self, *flags, name="attnd", **options):
-        return self.start(name, [self.build / "attnd", "--port", "PORT", "--io-threads", self.threads, *flags], **options)
+    def attnd(self, *flags, name="attnd"):
+        command = [self.build / "attnd", "--port", "PORT", "--io-threads", self.threads, *flags]
+        return self.start(name, command)
 
-    def bare(self, answer, **options):
-        return self.start("bare libmicrohttpd", [self.build / "bench/bare_mhd", "PORT", self.threads, answer], **options)
+    def bare(self, answer):
+        return self.start("bare libmicrohttpd", [self.build / "bench/bare_mhd", "PORT", self.threads, answer])
 
     def jansson(self):
         return self.start("plain jansson", [self.build / "bench/plain_jansson", "PORT", self.threads])

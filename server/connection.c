@@ -57,6 +57,7 @@ struct connection *connection_open(struct connections *table, int fd, const stru
     connection->fresh = true;
     connection->cut = false;
     connection->linger = false;
+    connection->ended = false;
     connection->since_ms = clock_now_ms();
     connection->marked = true;
     connection->mark = 0;
@@ -79,7 +80,10 @@ void connection_close_idle(struct connections *table) {
     for (size_t i = 0; i < table->count; i++) {
         struct connection *connection = &table->slots[i];
         pthread_mutex_lock(&connection->mutex);
-        if (connection->phase == CONNECTION_IDLE && !connection->cut) {
+        int unread = 0;
+        bool idle = connection->phase == CONNECTION_IDLE && !connection->cut;
+        /* A request that has just come is answered, if only by a refusal. */
+        if (idle && (ioctl(connection->fd, SIOCINQ, &unread) != 0 || unread == 0)) {
             connection->cut = true;
             shutdown(connection->fd, SHUT_RDWR);
         }
@@ -96,6 +100,7 @@ static void connection_set(struct connection *connection, enum connection_phase 
     connection->phase = phase;
     connection->since_ms = clock_now_ms();
     connection->marked = false;
+    connection->ended = false;
     connection->body_bytes = 0;
 }
 
@@ -147,6 +152,7 @@ bool connection_lingers(struct connection *connection) {
 bool connection_received(struct connection *connection, size_t bytes) {
     pthread_mutex_lock(&connection->mutex);
     connection->body_bytes += bytes;
+    connection->ended = false;
     bool goes_on = !connection->cut;
     pthread_mutex_unlock(&connection->mutex);
     return goes_on;
@@ -169,4 +175,9 @@ struct connection_counters connection_count(const struct connection *connection)
 bool connection_is_gone(const struct connection *connection) {
     struct pollfd state = {.fd = connection->fd, .events = POLLRDHUP};
     return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+bool connection_is_at_end(const struct connection *connection) {
+    char byte;
+    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }

@@ -32,6 +32,7 @@ struct connection {
     bool marked;               /* `mark` is set */
     uint64_t mark;             /* the socket's bytes received (idle) or acknowledged (answer) at that time */
     uint64_t body_bytes;       /* of the body so far */
+    bool ended;                /* the watchdog saw that nothing more will come; cleared by progress */
     struct exchange *exchange; /* under way, or NULL */
     char remote[CONNECTION_REMOTE_MAX]; /* the client's address, for the log */
 };
@@ -78,8 +79,11 @@ bool connection_lingers(struct connection *connection);
 /* A piece of the body has come. False: as above. */
 bool connection_received(struct connection *connection, size_t bytes);
 
-/* The mutex must be held for the two that follow. Counters are zero where the kernel does not tell. */
+/* The mutex must be held for those that follow. Counters are zero where the kernel does not tell. */
 struct connection_counters connection_count(const struct connection *connection);
 
 /* The client closed its end or reset the connection: while an answer is made, both count as gone. */
 bool connection_is_gone(const struct connection *connection);
+
+/* The client closed its end, and all it sent has been read. */
+bool connection_is_at_end(const struct connection *connection);

@@ -108,7 +108,7 @@ static bool exchange_admit(struct exchange *exchange) {
                          "The body has %" PRIu64 " bytes; the most that is taken is %zu.", framing->length, limit);
     if (exchange->route == NULL || !service_route_takes_body(exchange->route))
         return true;
-    if (atomic_load(&context->draining))
+    if (atomic_load(&context->refusing))
         return exchange_draining(exchange);
     if (!framing->has_length && !framing->chunked)
         return error_set(&exchange->error, ERROR_LENGTH_REQUIRED, NULL,
@@ -160,7 +160,7 @@ enum exchange_step exchange_head(struct exchange *exchange, const struct guard_h
     if (!taken) {
         exchange_refuse(exchange);
         /* Where a request's end is in doubt, or its body not wanted, what follows is not read. */
-        if (exchange->closes || body_comes) {
+        if (exchange->closes || body_comes || exchange->error.code == ERROR_LENGTH_REQUIRED) {
             exchange->closes = true;
             return exchange_queue(exchange);
         }
@@ -189,6 +189,17 @@ static bool exchange_grow(struct exchange *exchange, size_t size) {
     return true;
 }
 
+/* A body without end: the client is told past the library, which could answer only after the body. */
+static enum exchange_step exchange_drop_body(struct exchange *exchange) {
+    const struct refusal *refusal = exchange->context->too_large;
+    if (exchange->connection != NULL) {
+        refusal_send(refusal, exchange->connection->fd);
+        connection_linger(exchange->connection);
+        exchange->raw_status = refusal->status;
+    }
+    return EXCHANGE_DROP;
+}
+
 enum exchange_step exchange_body(struct exchange *exchange, const char *data, size_t size) {
     size_t limit = exchange->context->service.limits.body_bytes;
     exchange->received += size;
@@ -199,7 +210,7 @@ enum exchange_step exchange_body(struct exchange *exchange, const char *data, si
     if (exchange->received > limit) {
         error_set(&exchange->error, ERROR_BODY_TOO_LARGE, NULL,
                   "The body has more than %zu bytes, the most that is taken.", limit);
-        return exchange->received / 2 > limit ? EXCHANGE_DROP : EXCHANGE_READ_ON;
+        return exchange->received / 2 > limit ? exchange_drop_body(exchange) : EXCHANGE_READ_ON;
     }
     bool wanted = exchange->error.code == ERROR_NONE && exchange->route != NULL && !exchange->answered &&
                   service_route_takes_body(exchange->route);
@@ -215,7 +226,7 @@ static enum exchange_step exchange_submit(struct exchange *exchange) {
     struct task *task = &exchange->task;
     struct task_ring *ring = exchange->context->ring;
     if (!task_admit(ring)) {
-        if (atomic_load(&exchange->context->draining))
+        if (atomic_load(&exchange->context->refusing))
             exchange_draining(exchange);
         else
             exchange_full(exchange);
@@ -299,7 +310,9 @@ static const char *exchange_outcome(const struct exchange *exchange, bool comple
 static void exchange_log(struct exchange *exchange, int status, bool completed) {
     bool late = atomic_load(&exchange->cut) == EXCHANGE_LATE;
     const struct reply *reply = &exchange->reply;
-    enum error_code code = late ? ERROR_REQUEST_TIMEOUT : exchange->error.code;
+    enum error_code code = late                                 ? ERROR_REQUEST_TIMEOUT
+                           : exchange->error.code != ERROR_NONE ? exchange->error.code
+                                                                : reply->code;
     uint64_t sent = exchange->streamed ? atomic_load(&exchange->sent) : status != 0 ? reply->size : 0;
 
     struct log_line line;
@@ -308,7 +321,7 @@ static void exchange_log(struct exchange *exchange, int status, bool completed) 
     log_text(&line, "remote", exchange->connection != NULL ? exchange->connection->remote : NULL);
     log_text(&line, "method", exchange->method);
     log_text(&line, "path", exchange->path);
-    log_count(&line, "status", late ? 408 : (uint64_t)status);
+    log_count(&line, "status", (uint64_t)(late ? 408 : exchange->raw_status != 0 ? exchange->raw_status : status));
     log_text(&line, "code", code != ERROR_NONE ? error_slug(code) : NULL);
     log_count(&line, "request_bytes", exchange->received);
     log_count(&line, "answer_bytes", strcmp(exchange->method, "HEAD") == 0 ? 0 : sent);

@@ -7,6 +7,7 @@
 #include "server/guard.h"
 #include "server/identifier.h"
 #include "server/log.h"
+#include "server/refusal.h"
 #include "server/settings.h"
 #include "server/task.h"
 
@@ -22,8 +23,10 @@ struct exchange_context {
     struct identifiers identifiers;
     struct log *log;
     struct task_ring *ring;
-    atomic_bool draining;
-    atomic_size_t count; /* exchanges that are not freed yet */
+    const struct refusal *too_large; /* for a body that cannot be waited for */
+    atomic_bool draining;            /* /readyz says so, and answers close their connections */
+    atomic_bool refusing;            /* and no new work is taken */
+    atomic_size_t count;             /* exchanges that are not freed yet */
 };
 
 enum exchange_stage {
@@ -58,6 +61,7 @@ struct exchange {
     bool answered; /* `reply` is whole */
     bool closes;   /* the connection is closed behind the answer */
     bool streamed;
+    int raw_status; /* of an answer written past the HTTP library; 0: none */
     size_t body_capacity;
     uint64_t received;         /* bytes of the body, dropped ones included */
     atomic_uint_fast64_t sent; /* bytes of a streamed answer */

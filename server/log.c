@@ -142,7 +142,7 @@ void log_begin(const struct log *log, struct log_line *line, enum log_level leve
     if (line->json)
         line->text[line->size++] = '{';
     log_text(line, "time", time);
-    log_text(line, "level", log_levels[level]);
+    log_text(line, "level", log_levels[level == LOG_NOTICE ? LOG_INFO : level]);
     log_text(line, "msg", message);
 }
 

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* A notice is written whatever the level, as info: where the server listens must be told. */
+enum log_level { LOG_NOTICE = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* A whole line stays below PIPE_BUF, so that lines never mix in a pipe. */
 enum { LOG_LINE_MAX = 4000 };

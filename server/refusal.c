@@ -12,6 +12,8 @@ static const char *refusal_reason(int status) {
     switch (status) {
     case 408:
         return "Request Timeout";
+    case 413:
+        return "Content Too Large";
     case 503:
         return "Service Unavailable";
     default:

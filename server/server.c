@@ -20,14 +20,17 @@ enum {
 };
 
 static bool server_refusals(struct server *server, struct error *error) {
-    struct error full = {0}, timeout = {0}, no_memory = {0};
+    struct error full = {0}, timeout = {0}, no_memory = {0}, too_large = {0};
     error_set(&full, ERROR_SERVER_FULL, NULL, "The server has as many connections as it takes; try again later.");
     error_set(&timeout, ERROR_REQUEST_TIMEOUT, NULL,
               "The request took too long to arrive; the time and the minimum rate are settings of the server.");
     error_set(&no_memory, ERROR_NO_MEMORY, NULL, "The server is out of memory; try again later.");
+    error_set(&too_large, ERROR_BODY_TOO_LARGE, NULL, "The body has more than %zu bytes, the most that is taken.",
+              server->context.service.limits.body_bytes);
     const struct cors *cors = &server->context.cors;
     return refusal_init(&server->full, &full, cors, error) && refusal_init(&server->timeout, &timeout, cors, error) &&
-           refusal_init(&server->no_memory, &no_memory, cors, error);
+           refusal_init(&server->no_memory, &no_memory, cors, error) &&
+           refusal_init(&server->too_large, &too_large, cors, error);
 }
 
 /* Fits connections and lingering sockets to the descriptors there are. */
@@ -81,7 +84,7 @@ static void server_say_hello(const struct server *server) {
     struct log_line line;
     char message[LISTENER_URL_MAX + 16];
     snprintf(message, sizeof message, "listening on %s", server->listener.url);
-    log_begin(server->log, &line, LOG_INFO, message);
+    log_begin(server->log, &line, LOG_NOTICE, message);
     log_text(&line, "version", server->context.service.version);
     log_text(&line, "blas", blas_name());
     log_count(&line, "threads", server->settings.threads);
@@ -96,6 +99,7 @@ bool server_start(struct server *server, const struct settings *settings, struct
     server->context.cors.origins = settings->cors_origins;
     server->context.log = log;
     server->context.ring = &server->ring;
+    server->context.too_large = &server->too_large;
     identifier_init(&server->context.identifiers);
 
     size_t connections = 0, lingering = 0;
@@ -145,6 +149,7 @@ bool server_drain(struct server *server) {
     if (settings->drain_delay_ms > 0 && process_wait((double)settings->drain_delay_ms) != 0)
         return false;
 
+    atomic_store(&server->context.refusing, true);
     listener_stop(&server->listener);
     if (!server_wait(server, clock_now_ms() + (double)settings->drain_timeout_ms))
         return false;

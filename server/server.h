@@ -20,7 +20,7 @@ struct server {
     struct log *log;
     struct exchange_context context;
     struct connections connections;
-    struct refusal full, timeout, no_memory;
+    struct refusal full, timeout, no_memory, too_large;
     struct task_ring ring;
     struct workers workers;
     struct linger_room lingering;

@@ -1,6 +1,7 @@
 /* The watchdog: libmicrohttpd's own time limit counts inactivity only, so a byte now and then holds a connection for
  * ever. This thread looks at every connection a few times a second and shuts the socket of one that breaks its phase's
- * limit, which wakes the library, which closes it.
+ * limit, which wakes the library, which closes it. It does the same where a client closed its end in one packet with
+ * its last bytes, which 0.9.75 does not notice.
  *
  * Head: the whole of it in header_ms. Body: body_ms and the time its bytes so far take at the minimum rate. Answer: in
  * each span of answer_ms the client acknowledges at least as much as the minimum rate asks. While an answer is being
@@ -12,6 +13,8 @@
 #include "server/exchange.h"
 
 #include <sys/socket.h>
+
+enum { WATCHDOG_TICK_NS = 30 * 1000 * 1000 };
 
 static enum watchdog_verdict watchdog_judge_idle(const struct watchdog_limits *limits, struct connection *connection,
                                                  const struct connection_counters *counters, double now_ms) {
@@ -81,9 +84,33 @@ static void watchdog_log(struct watchdog *watchdog, const struct connection *con
     log_end(watchdog->log, &line);
 }
 
-static void watchdog_look(struct watchdog *watchdog, struct connection *connection, double now_ms) {
+/* Whether the client has left, or will never send what is still missing. The mutex is held. */
+static bool watchdog_is_gone(struct connection *connection, bool waiting) {
+    if (waiting)
+        return connection_is_gone(connection);
+
+    switch (connection->phase) {
+    case CONNECTION_IDLE:
+    case CONNECTION_HEAD:
+    case CONNECTION_BODY: {
+        /* The library may be about to handle the last bytes, so the end counts only when it is seen twice. */
+        bool before = connection->ended;
+        connection->ended = connection_is_at_end(connection);
+        return before && connection->ended;
+    }
+    case CONNECTION_WORK:
+    case CONNECTION_ANSWER:
+    case CONNECTION_CLOSED:
+        return false;
+    }
+    return false;
+}
+
+/* `closely`: not only whether a client left whose answer is being made, which a worker should know soon. */
+static void watchdog_look(struct watchdog *watchdog, struct connection *connection, bool closely, double now_ms) {
     pthread_mutex_lock(&connection->mutex);
-    bool open = connection->phase != CONNECTION_CLOSED && !connection->cut;
+    bool working = connection->phase == CONNECTION_WORK || connection->phase == CONNECTION_ANSWER;
+    bool open = connection->phase != CONNECTION_CLOSED && !connection->cut && (closely || working);
     bool gone = false, waiting = open && connection->exchange != NULL && exchange_is_waiting(connection->exchange);
     enum watchdog_verdict verdict = WATCHDOG_KEEP;
 
@@ -92,8 +119,7 @@ static void watchdog_look(struct watchdog *watchdog, struct connection *connecti
         if (connection->phase == CONNECTION_IDLE || connection->phase == CONNECTION_ANSWER)
             counters = connection_count(connection);
         verdict = watchdog_judge(&watchdog->limits, connection, &counters, waiting, now_ms);
-        /* The library does not watch a suspended connection, so we do. */
-        gone = waiting && connection_is_gone(connection);
+        gone = watchdog_is_gone(connection, waiting);
         if (gone)
             verdict = WATCHDOG_CLOSE;
     }
@@ -113,35 +139,37 @@ static void watchdog_look(struct watchdog *watchdog, struct connection *connecti
     pthread_mutex_unlock(&connection->mutex);
 }
 
-/* A quarter of the shortest limit, so that none is missed by much, within bounds. */
-static double watchdog_tick_ms(const struct watchdog_limits *limits) {
-    double tick_ms = 1000;
+/* How often to look closely: a quarter of the shortest limit, so that none is missed by much, and a quarter second. */
+static double watchdog_close_ms(const struct watchdog_limits *limits) {
+    double shortest_ms = 1000;
     const double all[] = {limits->header_ms, limits->body_ms, limits->answer_ms, limits->idle_ms};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (all[i] < tick_ms)
-            tick_ms = all[i];
-    tick_ms /= 4;
-    return tick_ms < 20 ? 20 : tick_ms;
+        if (all[i] < shortest_ms)
+            shortest_ms = all[i];
+    return shortest_ms / 4;
 }
 
 static void *watchdog_run(void *argument) {
     struct watchdog *watchdog = argument;
-    long tick_ns = (long)(watchdog_tick_ms(&watchdog->limits) * 1e6);
+    double close_ms = watchdog_close_ms(&watchdog->limits), closely_at_ms = 0;
 
     pthread_mutex_lock(&watchdog->mutex);
     while (!watchdog->stopping) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += tick_ns;
+        until.tv_nsec += WATCHDOG_TICK_NS;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&watchdog->changed, &watchdog->mutex, &until);
         pthread_mutex_unlock(&watchdog->mutex);
 
         double now_ms = clock_now_ms();
+        bool closely = now_ms >= closely_at_ms;
+        if (closely)
+            closely_at_ms = now_ms + close_ms;
         if (atomic_load(&watchdog->connections->open) > 0)
             for (size_t i = 0; i < watchdog->connections->count; i++)
-                watchdog_look(watchdog, &watchdog->connections->slots[i], now_ms);
+                watchdog_look(watchdog, &watchdog->connections->slots[i], closely, now_ms);
 
         pthread_mutex_lock(&watchdog->mutex);
     }

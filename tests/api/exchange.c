@@ -21,7 +21,9 @@ void exchange_init(struct exchange *exchange) {
 
 void exchange_done(struct exchange *exchange) {
     json_decref(exchange->json);
+    free(exchange->text);
     exchange->json = NULL;
+    exchange->text = NULL;
     arena_done(&exchange->arena);
 }
 
@@ -51,6 +53,10 @@ void exchange_send(struct exchange *exchange, const struct request *request) {
     cr_assert_null(reply->job);
     cr_assert_not_null(reply->body);
     cr_assert_not_null(reply->type);
+    exchange->text = malloc(reply->size + 1);
+    cr_assert_not_null(exchange->text);
+    memcpy(exchange->text, reply->body, reply->size);
+    exchange->text[reply->size] = '\0';
     if (strstr(reply->type, "json") != NULL) {
         json_error_t refusal;
         exchange->json = json_loadb(reply->body, reply->size, EXCHANGE_JSON, &refusal);
@@ -153,7 +159,7 @@ char *exchange_text(const char *path, const char *body) {
     struct exchange exchange;
     exchange_init(&exchange);
     exchange_ok(&exchange, path, body);
-    char *text = strndup(exchange.reply.body, exchange.reply.size);
+    char *text = strdup(exchange.text);
     cr_assert_not_null(text);
     exchange_done(&exchange);
     return text;

@@ -10,7 +10,8 @@ struct exchange {
     struct service service;
     struct arena arena;
     struct reply reply;
-    json_t *json; /* the reply's body, NULL where it is no JSON */
+    char *text;   /* the reply's body with a NUL after it */
+    json_t *json; /* the same parsed, NULL where it is no JSON */
 };
 
 /* The contract's limits; a test changes exchange->service.limits or exchange->arena before it sends. */

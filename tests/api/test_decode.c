@@ -1,4 +1,5 @@
-/* api/decode.c, member.c, decode_mask.c, decode_tokens.c, decode_projections.c: members, and what is wrong with them. */
+/* api/decode.c, member.c, decode_mask.c, decode_tokens.c, decode_projections.c: members, and what is wrong with them.
+ */
 #include "api/member.h"
 
 #include "tests/api/exchange.h"
@@ -128,7 +129,8 @@ Test(decode, members_that_contradict_each_other_are_refused) {
         {any, "{\"inputs\":[[1]],\"normalize\":\"sum\",\"fully_masked\":\"uniform\"}", "conflicting_members",
          "/fully_masked"},
         {any, "{\"inputs\":[[1]],\"tokens\":[\"a\"],\"query_tokens\":[\"a\"]}", "conflicting_members", "/tokens"},
-        {self, "{\"inputs\":[[1]],\"tokens\":[\"a\"],\"embeddings\":{\"a\":[1]}}", "conflicting_members", "/embeddings"},
+        {self, "{\"inputs\":[[1]],\"tokens\":[\"a\"],\"embeddings\":{\"a\":[1]}}", "conflicting_members",
+         "/embeddings"},
         {self, "{\"inputs\":[[1]],\"embeddings\":{\"a\":[1]}}", "conflicting_members", "/embeddings"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"layout\":\"in_out\",\"state_dict\":{}}}", "conflicting_members",
          "/projections/layout"},
@@ -159,10 +161,10 @@ Test(decode, results_come_in_the_contracts_order) {
     exchange_ok(&exchange, any,
                 "{\"tokens\":[\"a\",\"b\"],\"mask\":{\"lengths\":[0]},\"inputs\":[[1,2],[3,4]],\"num_heads\":2,"
                 "\"return\":[\"output\",\"heads\",\"weights\",\"masked\",\"scores\",\"value\",\"key\",\"query\"]}");
-    static const char *const order[] = {"{\"dtype\":",  ",\"shape\":",  ",\"tokens\":", ",\"fully_masked\":",
-                                        ",\"query\":",  ",\"key\":",    ",\"value\":",  ",\"scores\":",
-                                        ",\"masked\":", ",\"weights\":", ",\"heads\":",  ",\"output\":"};
-    const char *place = exchange.reply.body;
+    static const char *const order[] = {
+        "{\"dtype\":", ",\"shape\":",  ",\"tokens\":", ",\"fully_masked\":", ",\"query\":", ",\"key\":",
+        ",\"value\":", ",\"scores\":", ",\"masked\":", ",\"weights\":",      ",\"heads\":", ",\"output\":"};
+    const char *place = exchange.text;
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         place = strstr(place, order[i]);
         cr_assert_not_null(place, "%s in %.*s", order[i], (int)exchange.reply.size, exchange.reply.body);
@@ -188,7 +190,7 @@ Test(decode, tokens_are_strings_or_lists_of_them) {
         {self, "{\"inputs\":[[[1],[2]],[[1],[2]]],\"tokens\":[[\"a\",\"b\"],[\"c\"]]}", "ragged_array", "/tokens/1"},
         {self, "{\"tokens\":[\"a\",\"x\"],\"embeddings\":{\"a\":[1]}}", "unknown_token", "/tokens/1"},
         {self, "{\"tokens\":[[\"a\"],[\"x\"]],\"embeddings\":{\"a\":[1]}}", "unknown_token", "/tokens/1/0"},
-        {self, "{\"tokens\":[\"a\"],\"embeddings\":{}}", "wrong_type", "/embeddings"},
+        {self, "{\"tokens\":[\"a\"],\"embeddings\":{}}", "missing_member", "/embeddings"},
         {self, "{\"tokens\":[\"a\"],\"embeddings\":[[1]]}", "wrong_type", "/embeddings"},
         {self, "{\"tokens\":[\"a\"],\"embeddings\":{\"a\":1}}", "wrong_type", "/embeddings/a"},
         {self, "{\"tokens\":[\"a\"],\"embeddings\":{\"a\":[[1]]}}", "wrong_rank", "/embeddings/a"},
@@ -198,24 +200,28 @@ Test(decode, tokens_are_strings_or_lists_of_them) {
 
 Test(decode, embeddings_are_looked_up) {
     static const char plain[] = "{\"inputs\":[[1,0],[0,1],[1,0]],\"tokens\":[\"a\",\"b\",\"a\"]}";
-    exchange_same(self, plain, self, "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1],\"c\":[5,5]}}");
     exchange_same(self, plain, self,
-                  "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],"
-                  "\"dtype\":\"float16\",\"b64\":\"AAAAPA==\"}}}");
-    exchange_same(cross,
-                  "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"]}", cross,
-                  "{\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}}");
+                  "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1],\"c\":[5,5]}}");
+    exchange_same(
+        self, plain, self,
+        "{\"tokens\":[\"a\",\"b\",\"a\"],\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],"
+        "\"dtype\":\"float16\",\"b64\":\"AAAAPA==\"}}}");
+    exchange_same(
+        cross, "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"]}",
+        cross, "{\"query_tokens\":[\"a\"],\"key_tokens\":[\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}}");
     exchange_same(cross, "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"key_tokens\":[\"b\",\"a\"]}", cross,
                   "{\"query\":[[1,0]],\"key_tokens\":[\"b\",\"a\"],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}}");
 }
 
 Test(decode, the_pad_token_hides_its_keys_and_fills_up_lists) {
-    exchange_same(self, "{\"tokens\":[[\"a\",\"b\"],[\"a\"]],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]},\"pad_token\":\"-\"}", self,
-                  "{\"tokens\":[[\"a\",\"b\"],[\"a\",\"-\"]],\"inputs\":[[[1,0],[0,1]],[[1,0],[0,0]]],"
-                  "\"mask\":{\"padding\":[[false,false],[false,true]]}}");
+    exchange_same(
+        self, "{\"tokens\":[[\"a\",\"b\"],[\"a\"]],\"embeddings\":{\"a\":[1,0],\"b\":[0,1]},\"pad_token\":\"-\"}", self,
+        "{\"tokens\":[[\"a\",\"b\"],[\"a\",\"-\"]],\"inputs\":[[[1,0],[0,1]],[[1,0],[0,0]]],"
+        "\"mask\":{\"padding\":[[false,false],[false,true]]}}");
     exchange_same(self, "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"pad_token\":\"-\"}", self,
                   "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"mask\":{\"padding\":[1,0]}}");
-    exchange_same(self, "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"pad_token\":\"-\",\"mask\":\"causal\"}", self,
+    exchange_same(self, "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"pad_token\":\"-\",\"mask\":\"causal\"}",
+                  self,
                   "{\"tokens\":[\"-\",\"b\"],\"inputs\":[[1,0],[0,1]],\"mask\":{\"padding\":[1,0],\"causal\":true}}");
     exchange_same(cross,
                   "{\"query\":[[1,0]],\"context\":[[0,1],[1,0]],\"key_tokens\":[\"-\",\"a\"],\"query_tokens\":[\"-\"],"
@@ -232,7 +238,8 @@ Test(decode, projections_that_are_none_say_why) {
         {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{}}}", "missing_member", "/projections/query/weight"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"bias\":[1]}}}", "missing_member",
          "/projections/query/weight"},
-        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[1]}}}", "wrong_rank", "/projections/query/weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[1]}}}", "wrong_rank",
+         "/projections/query/weight"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[[1]],\"bias\":[[1]]}}}", "wrong_rank",
          "/projections/query/bias"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"query\":{\"weight\":[[1],[2]]}}}", "shape_mismatch",
@@ -247,10 +254,11 @@ Test(decode, projections_that_are_none_say_why) {
         {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{}}}", "missing_member",
          "/projections/state_dict/q_proj_weight"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":[1]}}", "wrong_type", "/projections/state_dict"},
-        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]]}}}", "missing_member",
-         "/projections/state_dict/out_proj.weight"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]]}}}",
+         "missing_member", "/projections/state_dict/out_proj.weight"},
         {any,
-         "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],\"out_proj.weight\":[[1]]}}}",
+         "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],\"out_proj.weight\":[[1]]"
+         "}}}",
          "missing_member", "/num_heads"},
         {any,
          "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1]],"
@@ -269,7 +277,8 @@ Test(decode, projections_that_are_none_say_why) {
          "\"bias_k\":[[[1]]],\"out_proj.weight\":[[1]]}}}",
          "not_supported_yet", "/projections/state_dict/bias_k"},
         {any,
-         "{\"inputs\":[[1,2]],\"num_heads\":2,\"num_kv_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1,1],[1,1]"
+         "{\"inputs\":[[1,2]],\"num_heads\":2,\"num_kv_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[["
+         "1,1],[1,1]"
          ",[1,1],[1,1],[1,1],[1,1]],\"out_proj.weight\":[[1,1],[1,1]]}}}",
          "conflicting_members", "/num_kv_heads"}};
     ARE_REFUSED(rows);
@@ -278,7 +287,8 @@ Test(decode, projections_that_are_none_say_why) {
 Test(decode, a_weight_that_is_turned_is_told_so) {
     struct exchange exchange;
     exchange_init(&exchange);
-    exchange_refused(&exchange, any, "{\"inputs\":[[1,2]],\"projections\":{\"query\":{\"weight\":[[1,2],[1,2],[1,2]]}}}", 422,
+    exchange_refused(&exchange, any,
+                     "{\"inputs\":[[1,2]],\"projections\":{\"query\":{\"weight\":[[1,2],[1,2],[1,2]]}}}", 422,
                      "shape_mismatch", "/projections/query/weight");
     cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "\"out_in\""), "%s",
                        exchange_member(&exchange, "detail"));

@@ -79,7 +79,8 @@ Test(encode, decimals_and_null) {
     encode.decimals = 0;
     is_written(&encode, numbers, 3, "[0,null,1]");
     encode.b64 = true;
-    is_written(&encode, numbers, 3, "{\"shape\":[3],\"dtype\":\"float64\",\"b64\":\"AAAAAAAA4D8AAAAAAADw/1VVVVVVVeU/\"}");
+    is_written(&encode, numbers, 3,
+               "{\"shape\":[3],\"dtype\":\"float64\",\"b64\":\"AAAAAAAA4D8AAAAAAADw/1VVVVVVVeU/\"}");
 }
 
 Test(encode, what_is_not_finite_is_told) {

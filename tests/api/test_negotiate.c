@@ -23,9 +23,17 @@ Test(negotiate, these_types_are_json) {
 }
 
 Test(negotiate, these_are_not) {
-    static const char *const types[] = {"text/plain",        "application/jsonp",   "application/xml", "text/json",
-                                        "application/+json", "multipart/form-data", "application/",    "json",
-                                        "application/octet-stream", "application/jso", "text/html+json"};
+    static const char *const types[] = {"text/plain",
+                                        "application/jsonp",
+                                        "application/xml",
+                                        "text/json",
+                                        "application/+json",
+                                        "multipart/form-data",
+                                        "application/",
+                                        "json",
+                                        "application/octet-stream",
+                                        "application/jso",
+                                        "text/html+json"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         cr_assert_not(negotiate_is_json(types[i], false), "%s", types[i]);
 }

@@ -30,9 +30,9 @@ static struct verdict verdict_of_jansson(const char *body, size_t size) {
         return verdict;
     enum json_error_code code = json_error_code(&refusal);
     verdict.overflows = code == json_error_numeric_overflow;
-    verdict.code = code == json_error_duplicate_key    ? ERROR_DUPLICATE_MEMBER
+    verdict.code = code == json_error_duplicate_key  ? ERROR_DUPLICATE_MEMBER
                    : code == json_error_invalid_utf8 ? ERROR_INVALID_UTF8
-                                                       : ERROR_INVALID_JSON;
+                                                     : ERROR_INVALID_JSON;
     const char *near = strstr(refusal.text, " near '"), *last = strrchr(refusal.text, '\'');
     bool at_end = strstr(refusal.text, "near end of file") != NULL;
     verdict.has_offset = (near != NULL && last > near + 6) || at_end;
@@ -86,8 +86,8 @@ static void judged_alike(const char *body, size_t size, uint64_t seed, struct ar
         return;
     }
     if (error.code == ERROR_TOO_DEEP) {
-        cr_assert_gt(depth_of(body, size), limits_default.depth, "seed %llu: %.*s", (unsigned long long)seed,
-                     (int)size, body);
+        cr_assert_gt(depth_of(body, size), limits_default.depth, "seed %llu: %.*s", (unsigned long long)seed, (int)size,
+                     body);
         return;
     }
     if (memchr(body, '\0', size) != NULL) {
@@ -102,7 +102,8 @@ static void judged_alike(const char *body, size_t size, uint64_t seed, struct ar
                  error.detail, (int)size, body);
     if (verdict.accepts)
         return;
-    /* jansson reads a byte beyond a number, which may be no UTF-8, before it says that the number should not stand there. */
+    /* jansson reads a byte beyond a number, which may be no UTF-8, before it says that the number should not stand
+     * there. */
     if (verdict.code == ERROR_INVALID_UTF8 && error.code == ERROR_INVALID_JSON)
         return;
     cr_assert_eq(verdict.code, error.code, "seed %llu: %s, not %s: %.*s", (unsigned long long)seed,
@@ -116,8 +117,10 @@ static void judged_alike(const char *body, size_t size, uint64_t seed, struct ar
 static const char *const seeds[] = {
     "{\"inputs\":[[1,0],[0,1]]}",
     "{\n \"inputs\": [[1.5e-3, -0.25], [0 , 1E5]],\n \"mask\": {\"causal\": true, \"bias\": [[0,null],[1,2]]}\n}",
-    "{\"tokens\":[\"a\",\"b\\\"]\",\"[0]\"],\"embeddings\":{\"a\":[1,2],\"b\\\"]\":[3,4],\"[0]\":[5,6]},\"pad_token\":\"b\"}",
-    "{\"query\":{\"shape\":[1,2],\"dtype\":\"float32\",\"b64\":\"AAAAAAAAgD8=\"},\"context\":{\"shape\":[1,2],\"data\":[1,2]}}",
+    "{\"tokens\":[\"a\",\"b\\\"]\",\"[0]\"],\"embeddings\":{\"a\":[1,2],\"b\\\"]\":[3,4],\"[0]\":[5,6]},\"pad_token\":"
+    "\"b\"}",
+    "{\"query\":{\"shape\":[1,2],\"dtype\":\"float32\",\"b64\":\"AAAAAAAAgD8=\"},\"context\":{\"shape\":[1,2],\"data\":"
+    "[1,2]}}",
     "{\"inputs\":[[1,\"a\",{\"b\":[1,2,{}]}],[true,false,null]],\"return\":[\"weights\"],\"scale\":-0.5e+3}",
     "[1,[2,[3]],\"x\",{},[],[[]],{\"a\":[]}]",
     "{\"tokens\":[\"\\u00e9\",\"\xed\x95\x9c\",\"\\ud83d\\ude00\"],\"inputs\":[[1],[2],[3]],\"dtype\":\"float64\"}",
@@ -189,7 +192,8 @@ static size_t random_number_text(struct random *random, char text[64]) {
     size_t size = (size_t)sprintf(text, "%s%llu", random_chance(random, 50) ? "-" : "",
                                   (unsigned long long)(random_word(random) >> random_size(random, 0, 63)));
     if (random_chance(random, 60))
-        size += (size_t)sprintf(text + size, ".%llu", (unsigned long long)(random_word(random) >> random_size(random, 0, 63)));
+        size += (size_t)sprintf(text + size, ".%llu",
+                                (unsigned long long)(random_word(random) >> random_size(random, 0, 63)));
     if (random_chance(random, 50))
         size += (size_t)sprintf(text + size, "%c%+d", random_chance(random, 50) ? 'e' : 'E',
                                 (int)random_size(random, 0, 30) - 20);
@@ -206,8 +210,11 @@ static void values_are_the_librarys(enum dtype dtype) {
         body_add(&body, "{\"inputs\": [");
         for (size_t i = 0; i < ROWS * COLS; i++) {
             random_number_text(&random, texts[i]);
-            body_add(&body, "%s%s%s", i % COLS > 0 ? ", " : i > 0 ? "],\n[" : "[", random_chance(&random, 20) ? "\t" : "",
-                     texts[i]);
+            body_add(&body, "%s%s%s",
+                     i % COLS > 0 ? ", "
+                     : i > 0      ? "],\n["
+                                  : "[",
+                     random_chance(&random, 20) ? "\t" : "", texts[i]);
         }
         body_add(&body, "]]}");
         struct scan scan;
@@ -221,8 +228,8 @@ static void values_are_the_librarys(enum dtype dtype) {
             double right = dtype == DTYPE_FLOAT32 ? (double)strtof(texts[i], NULL) : strtod(texts[i], NULL);
             double read = dtype == DTYPE_FLOAT32 ? (double)((float *)scan.items[0].values)[i]
                                                  : ((double *)scan.items[0].values)[i];
-            cr_assert_eq(memcmp(&right, &read, sizeof right), 0, "seed %llu: %s is %a, not %a", (unsigned long long)seed,
-                         texts[i], read, right);
+            cr_assert_eq(memcmp(&right, &read, sizeof right), 0, "seed %llu: %s is %a, not %a",
+                         (unsigned long long)seed, texts[i], read, right);
         }
         body_done(&body);
     }
@@ -244,7 +251,8 @@ static void envelope_is(const char *body, const char *envelope, size_t count) {
     arena_init(&arena, 0);
     cr_assert(scan_body(body, strlen(body), DTYPE_FLOAT64, &limits_default, &arena, &scan, &error), "%s", error.detail);
     cr_assert_eq(scan.envelope_size, strlen(envelope), "%.*s", (int)scan.envelope_size, scan.envelope);
-    cr_assert_eq(memcmp(scan.envelope, envelope, scan.envelope_size), 0, "%.*s", (int)scan.envelope_size, scan.envelope);
+    cr_assert_eq(memcmp(scan.envelope, envelope, scan.envelope_size), 0, "%.*s", (int)scan.envelope_size,
+                 scan.envelope);
     cr_assert_eq(scan.count, count);
     arena_done(&arena);
 }
@@ -315,8 +323,10 @@ Test(scan, a_syntax_error_says_where) {
 Test(scan, a_long_duplicate_name_is_named) {
     struct exchange exchange;
     exchange_init(&exchange);
-    exchange_refused(&exchange, self, "{\"embeddings\": {\"a_rather_long_token_of_a_user\": [1],\n \"a_rather_long_token_of_a_user\": [2]}}",
-                     400, "duplicate_member", NULL);
+    exchange_refused(
+        &exchange, self,
+        "{\"embeddings\": {\"a_rather_long_token_of_a_user\": [1],\n \"a_rather_long_token_of_a_user\": [2]}}", 400,
+        "duplicate_member", NULL);
     cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "a_rather_long_token_of_a_user"), "%s",
                        exchange_member(&exchange, "detail"));
     exchange_done(&exchange);
@@ -401,7 +411,7 @@ Test(scan, what_is_no_tensor_is_shown_to_the_element) {
                 {"[[1,2],\"x\"]", "wrong_type", "/inputs/1"},
                 {"[[1,2],[3],[\"x\"]]", "wrong_type", "/inputs/2/0"},
                 {"[[1,null],[0,1]]", "wrong_type", "/inputs/0/1"},
-                {"[[1,0],[0,true]]", "wrong_type", "/inputs"},
+                {"[[1,0],[0,true]]", "wrong_type", "/inputs/1/1"},
                 {"[[\"1\",2]]", "wrong_type", "/inputs/0/0"},
                 {"[[],[1]]", "empty_axis", "/inputs/0"},
                 {"[[[]]]", "empty_axis", "/inputs/0/0"},
@@ -439,12 +449,14 @@ Test(scan, a_users_text_that_looks_like_a_placeholder_is_text) {
     cr_assert_str_eq(json_string_value(json_array_get(tokens, 0)), "[0]");
     cr_assert_str_eq(json_string_value(json_array_get(tokens, 1)), "[1]");
     exchange_refused(&exchange, self, "{\"tokens\":[[0]],\"inputs\":[[1,0]]}", 422, "wrong_type", "/tokens");
-    exchange_refused(&exchange, self, "{\"tokens\":[\"a\",[0]],\"inputs\":[[1,0],[0,1]]}", 422, "wrong_type", "/tokens/1");
+    exchange_refused(&exchange, self, "{\"tokens\":[\"a\",[0]],\"inputs\":[[1,0],[0,1]]}", 422, "wrong_type",
+                     "/tokens/1");
     exchange_refused(&exchange, self, "{\"tokens\":[[\"a\"],[0]],\"inputs\":[[1,0]]}", 422, "wrong_type", "/tokens/1");
     exchange_refused(&exchange, self, "{\"pad_token\":[0],\"tokens\":[\"a\"],\"inputs\":[[1]]}", 422, "wrong_type",
                      "/pad_token");
     exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"return\":[0]}", 422, "wrong_type", "/return");
-    exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"return\":[\"weights\",[0]]}", 422, "wrong_type", "/return/1");
+    exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"return\":[\"weights\",[0]]}", 422, "wrong_type",
+                     "/return/1");
     exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"num_heads\":[1]}", 422, "wrong_type", "/num_heads");
     exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"num_heads\":[[1]]}", 422, "wrong_type", "/num_heads");
     exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"dtype\":[0]}", 422, "wrong_type", "/dtype");
@@ -474,19 +486,17 @@ Test(scan, a_token_called_float64_changes_no_number) {
         cr_assert_eq(exchange_numbers(&exchange, "output", outputs[i] + 4, 4), 4);
     }
     cr_assert_eq(memcmp(outputs[0], outputs[1], sizeof outputs[0]), 0);
-    exchange_refused(&exchange, self, "{\"tokens\":[\"float64\"],\"inputs\":[[1e39]]}", 422, "not_finite", "/inputs/0/0");
+    exchange_refused(&exchange, self, "{\"tokens\":[\"float64\"],\"inputs\":[[1e39]]}", 422, "not_finite",
+                     "/inputs/0/0");
     exchange_done(&exchange);
 }
 
 Test(scan, a_b64_text_may_be_written_with_escapes) {
     /* 0x3f 0xff 0xff 0xbf are "P///vw==": slashes may be escaped in JSON. */
     static const char plain[] = "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"P///vw==\"}}";
-    exchange_same(self, plain, self,
-                  "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"P\\/\\/\\/vw==\"}}");
+    exchange_same(self, plain, self, "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"P\\/\\/\\/vw==\"}}");
     exchange_same(self, plain, self,
                   "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"\\u0050///vw\\u003d=\"}}");
-    exchange_same(self, plain, self,
-                  "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b\\u00364\":\"P///vw==\"}}");
-    exchange_same(self, plain, self,
-                  "{\"inputs\":{\"b64\"\n:\t\"P///vw==\" ,\"shape\":[1,1],\"dtype\":\"float32\"}}");
+    exchange_same(self, plain, self, "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b\\u00364\":\"P///vw==\"}}");
+    exchange_same(self, plain, self, "{\"inputs\":{\"b64\"\n:\t\"P///vw==\" ,\"shape\":[1,1],\"dtype\":\"float32\"}}");
 }

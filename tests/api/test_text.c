@@ -33,11 +33,11 @@ Test(text, what_is_no_utf8_becomes_the_replacement_character) {
     is_written("\x80", 1, mark);
     is_written("\xff", 1, mark);
     is_written("\xc3", 1, mark);
-    is_written("\xc0\x80", 2, two);             /* overlong */
+    is_written("\xc0\x80", 2, two); /* overlong */
     is_written("\xe0\x80\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
-    is_written("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""); /* a surrogate */
+    is_written("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");                 /* a surrogate */
     is_written("\xf4\x90\x80\x80", 4, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""); /* past U+10FFFF */
-    is_written("\xed\x95", 2, two);             /* cut within a character */
+    is_written("\xed\x95", 2, two); /* cut within a character */
 }
 
 Test(text, every_json_string_is_json) {

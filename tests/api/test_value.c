@@ -86,7 +86,7 @@ static double half_read(const char *dtype, unsigned bits, struct exchange *excha
 Test(value, every_float16_is_read_exactly) {
     struct exchange exchange;
     exchange_init(&exchange);
-    for (unsigned bits = 0; bits < 1 << 16; bits += TESTS_MANY > 1000000 ? 1 : 37) {
+    for (unsigned bits = 0; bits<1 << 16; bits += TESTS_MANY> 1000000 ? 1 : 37) {
         unsigned exponent = bits >> 10 & 31, fraction = bits & 1023;
         double right = exponent == 0 ? fraction * 0x1p-24 : (1024 + fraction) * ldexp(1, (int)exponent - 25);
         double read = half_read("float16", bits, &exchange);
@@ -101,7 +101,7 @@ Test(value, every_float16_is_read_exactly) {
 Test(value, every_bfloat16_is_the_upper_half_of_a_float) {
     struct exchange exchange;
     exchange_init(&exchange);
-    for (unsigned bits = 0; bits < 1 << 16; bits += TESTS_MANY > 1000000 ? 1 : 37) {
+    for (unsigned bits = 0; bits<1 << 16; bits += TESTS_MANY> 1000000 ? 1 : 37) {
         unsigned word = bits << 16;
         float right;
         memcpy(&right, &word, sizeof right);
@@ -176,11 +176,12 @@ Test(value, a_declared_shape_allocates_nothing_before_its_data) {
     exchange_refused(&exchange, self, "{\"inputs\":{\"shape\":[16384,16384],\"data\":[1]}}", 422, "shape_mismatch",
                      "/inputs/data");
     cr_assert_lt(exchange.arena.used, 100000);
-    exchange_refused(&exchange, self, "{\"inputs\":{\"shape\":[16384,16384],\"dtype\":\"float64\",\"b64\":\"AAAA\"}}", 422,
-                     "shape_mismatch", "/inputs/b64");
+    exchange_refused(&exchange, self, "{\"inputs\":{\"shape\":[16384,16384],\"dtype\":\"float64\",\"b64\":\"AAAA\"}}",
+                     422, "shape_mismatch", "/inputs/b64");
     cr_assert_lt(exchange.arena.used, 100000);
-    static const char *const huge[] = {"[16385,16384]", "[1e30,1]", "[4294967296,4294967296]", "[65536,65536,65536,65536]",
-                                       "[18446744073709551616]", "[9223372036854775807,2]"};
+    static const char *const huge[] = {"[16385,16384]",           "[1e30,1]",
+                                       "[4294967296,4294967296]", "[65536,65536,65536,65536]",
+                                       "[18446744073709551616]",  "[9223372036854775807,2]"};
     for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
         char body[200];
         snprintf(body, sizeof body, "{\"inputs\":{\"shape\":%s,\"data\":[1]}}", huge[i]);
@@ -197,17 +198,18 @@ Test(value, booleans_are_true_false_one_and_zero) {
     exchange_same(self, plain, self, "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"block\":[[false,true],[false,false]]}}");
     exchange_same(self, plain, self,
                   "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"shape\":[2,2],\"data\":[true,false,true,true]}}");
-    exchange_same(self, plain, self,
-                  "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"shape\":[2,2],\"dtype\":\"float16\",\"b64\":\"ADwAAAA8ADw=\"}}");
+    exchange_same(
+        self, plain, self,
+        "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"shape\":[2,2],\"dtype\":\"float16\",\"b64\":\"ADwAAAA8ADw=\"}}");
     static const struct refusal rows[] = {
         {"{\"inputs\":[[1,0],[0,1]],\"mask\":[[1,2],[1,1]]}", "wrong_type", "/mask/0/1"},
         {"{\"inputs\":[[1,0],[0,1]],\"mask\":[[1,null],[1,1]]}", "wrong_type", "/mask/0/1"},
         {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"block\":[[1,0.5],[1,1]]}}", "wrong_type", "/mask/block/0/1"},
-        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"shape\":[2,2],\"dtype\":\"float16\",\"b64\":\"ADwAOADAADQ=\"}}", "wrong_type",
-         "/mask/b64"},
-        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"multiply\":[[true,1],[1,1]]}}", "wrong_type", "/mask/multiply"},
+        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"shape\":[2,2],\"dtype\":\"float16\",\"b64\":\"ADwAOADAADQ=\"}}",
+         "wrong_type", "/mask/b64"},
+        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"multiply\":[[true,1],[1,1]]}}", "wrong_type", "/mask/multiply/0/0"},
         {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"multiply\":[[1,1],[null,1]]}}", "wrong_type", "/mask/multiply/1/0"},
-        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"bias\":[[1,1],[true,1]]}}", "wrong_type", "/mask/bias"}};
+        {"{\"inputs\":[[1,0],[0,1]],\"mask\":{\"bias\":[[1,1],[true,1]]}}", "wrong_type", "/mask/bias/1/0"}};
     ARE_REFUSED(self, rows);
 }
 
@@ -218,7 +220,8 @@ Test(value, null_in_a_bias_disallows_as_minus_infinity_in_b64_does) {
                   "\"AAAAAAAAgP8AAAAAAAAAAA==\"}}}");
     struct exchange exchange;
     exchange_init(&exchange);
-    exchange_ok(&exchange, self, "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"bias\":[[0,null],[0,0]]},\"return\":[\"weights\"]}");
+    exchange_ok(&exchange, self,
+                "{\"inputs\":[[1,0],[0,1]],\"mask\":{\"bias\":[[0,null],[0,0]]},\"return\":[\"weights\"]}");
     double weights[4];
     exchange_numbers(&exchange, "weights", weights, 4);
     cr_assert_eq(weights[0], 1);

@@ -72,7 +72,10 @@ address() {
     cat "$1" >&2
     return 1
 }
-ask() { curl -sf --max-time 10 "${1/0.0.0.0/127.0.0.1}/v1/attention/self" -d '{"inputs":[[1,0],[0,1]]}' | grep -q '"weights":\[\['; }
+ask() {
+    curl -sf --max-time 10 "${1/0.0.0.0/127.0.0.1}/v1/attention/self" -d '{"inputs":[[1,0],[0,1]]}' |
+        grep -q '"weights":\[\['
+}
 program() { # program <pid>: it or the one of its descendants that runs attnd
     local child
     case $(readlink "/proc/$1/exe") in */usr/local/bin/attnd) echo "$1" && return ;; esac

@@ -20,13 +20,14 @@ def root():
 
 def files(tree, *patterns):
     """The project's own files that match a pattern, sorted: what git tracks or would; where there is no git, all."""
-    git = subprocess.run(["git", "-c", f"safe.directory={tree}", "-C", tree, "ls-files", "-zco", "--exclude-standard"],
-                         capture_output=True, text=True) if (tree / ".git").exists() else None
+    listing = ["git", "-c", f"safe.directory={tree}", "-C", tree, "ls-files", "-zco", "--exclude-standard"]
+    git = subprocess.run(listing, capture_output=True, text=True) if (tree / ".git").exists() else None
     if git and git.returncode == 0:
         names = {name for name in git.stdout.split("\0") if name and (tree / name).is_file()}
     else:
         names = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-        names = {name for name in names if not re.match(r"(build[^/]*|.*/?node_modules|.*/?__pycache__)/", name)}
+        ignored = re.compile(r"(build[^/]*|\.venv[^/]*|(.*/)?(node_modules|__pycache__))/")
+        names = {name for name in names if not ignored.match(name)}
     paths = [pathlib.PurePath(name) for name in sorted(names)]
     return [str(path) for path in paths if not patterns or any(path.match(pattern) for pattern in patterns)]
 

@@ -1,5 +1,5 @@
-"""The documents name only what exists: paths, files, functions, routes, problem codes, settings. (That nothing is missing
-from them is what tests/http/test_docs.py checks against the running program.)"""
+"""The documents name only what exists: paths, files, functions, routes, problem codes, settings. (That nothing is
+missing from them is what tests/http/test_docs.py checks against the running program.)"""
 
 import os
 import pathlib
@@ -58,11 +58,12 @@ def missing_paths(tree, name, text, everything):
                 yield f"the file {word}"
 
 
-def check_document(tree, name, everything, known):
-    text = policy.read(tree, name)
-    found = list(missing_paths(tree, name, text, everything))
-    found += [f"the function {function}()" for function in re.findall(r"\b([a-z]\w*_\w+)\(", "".join(CODE.findall(text)))
-              if not re.search(rf"\b{function}\b", everything) and not function.startswith(("MHD_", "json_", "openblas_"))]
+def check_document(tree, document, everything, known):
+    text = policy.read(tree, document)
+    found = list(missing_paths(tree, document, text, everything))
+    called = re.findall(r"\b([a-z]\w*_\w+)\(", "".join(CODE.findall(text)))
+    found += [f"the function {name}()" for name in called
+              if not re.search(rf"\b{name}\b", everything) and not name.startswith(("json_", "openblas_"))]
     for route in re.findall(r"(?<![\w.])(/(?:v1|problems)/[\w/-]*|/(?:livez|readyz)\b)", text):
         base, _, code = route.partition("/problems/")
         if route not in known["routes"] and not (base == "" and (code in known["slugs"] or not code)):
@@ -72,7 +73,7 @@ def check_document(tree, name, everything, known):
     for command in re.findall(r"(?:\battnd|\./run|^\|)((?:\s+`?--?[\w-]+(?:[ =][^\s`|-]\S*)?)+)", text, re.M):
         found += [f"the flag {flag}" for flag in re.findall(r"--[a-z][\w-]*", command)
                   if f"`{flag}`" not in known["settings"] and flag not in known["actions"]]
-    return [f"{name}: {what} does not exist" for what in found]
+    return [f"{document}: {what} does not exist" for what in found]
 
 
 def check(tree):

@@ -1,6 +1,6 @@
-"""One door per library: its header is included where this table says, and the table names no file for nothing. jansson's
-types do not leave the files that read a request's members: its door is a header, so what includes that, directly or
-not, is listed as well."""
+"""One door per library: its header is included where this table says, and the table names no file for nothing.
+jansson's types do not leave the files that read a request's members: its door is a header, so what includes that,
+directly or not, is listed as well."""
 
 import re
 

@@ -36,7 +36,8 @@ policy.run(check, [
     ("a machine's path", policy.append("tests/planted.py", "open('/" + "work/x')\n"), "a path of one machine"),
     ("a home", policy.append("run", "cd /" + "home/me\n"), "run:"),
     ("a fixed temporary file", policy.append("test", "echo >/" + "x; cat /" + "tmp/x\n"), "a fixed temporary path"),
-    ("a registry", policy.append("tests/browser/planted.json", '"https://registry' + '.npm' + 'js.org/"\n'), "a host of"),
+    ("a registry", policy.append("tests/browser/planted.json", '"https://registry' + '.npm' + 'js.org/"\n'),
+     "a host of"),
     ("a mirror", policy.append("Dockerfile", "# http://deb" + ".debian.org/debian\n"), "a host of"),
     ("a blank at the end", policy.append("README.md", "word \n"), "white space"),
 ])

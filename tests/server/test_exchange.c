@@ -196,6 +196,7 @@ Test(exchange, a_full_ring_is_503_and_a_large_body_is_not_even_read) {
 
 Test(exchange, while_draining_work_is_refused_and_readiness_denied) {
     atomic_store(&context.draining, true);
+    atomic_store(&context.refusing, true);
     begin("POST", "/v1/job", "Content-Length", "4");
     refused_at_once(503);
     exchange_free(exchange, 0, true);
