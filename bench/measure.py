@@ -70,15 +70,15 @@ def machine(folder):
          ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)),
         ("client", output_of("sh", "-c", "wrk -v 2>&1 | head -n 1").partition(" Copyright")[0] + ", bench/latency.c"),
         ("variables unset for every server", dropped or "none was set"),
-    ])
+    ], "|---")
 
 
-def report(shared, sections, started, load, minutes, arguments):
-    command = " ".join(["bench/run", *arguments])
+def report(shared, sections, started, load, minutes, command, choice):
     targets = [target for section in sections for target in section.targets]
-    shown = results.table(("server", "started as"), [(name, f"`{line}`") for name, line in shared.servers.shown.items()])
+    shown = results.table(("server", "started as"),
+                          [(name, f"`{line}`") for name, line in shared.servers.shown.items()], "|---")
     parts = ["# Results",
-             f"Written by `{command}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. Every server "
+             f"Written by `{command}{choice}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. Every server "
              "listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds in which both "
              "took their turn, with the smallest and largest in brackets. Before a case is timed, every peer's answer is "
              "compared with attnd's."]
@@ -87,7 +87,7 @@ def report(shared, sections, started, load, minutes, arguments):
     parts += ["## Machine and versions", machine(shared.folder)]
     if shared.servers.shown:
         parts.append(shown)
-    return "\n\n".join(parts + [results.markdown(section, "pictures/") for section in sections]) + "\n"
+    return "\n\n".join(parts + [results.markdown(section, command) for section in sections]) + "\n"
 
 
 def main():
@@ -107,7 +107,7 @@ def main():
     output = options.output or (servers.BENCH if whole else folder) / "RESULTS.md"
 
     started, load, begin = time.strftime("%Y-%m-%d %H:%M"), os.getloadavg()[0], time.monotonic()
-    shared = bench.Bench(folder, options.quick)
+    shared, command = bench.Bench(folder, options.quick), "bench/run --quick" if options.quick else "bench/run"
     sections, failed = [], False
     for name in names:
         print(f"bench/run: {name} …", file=sys.stderr, flush=True)
@@ -119,10 +119,10 @@ def main():
             print(f"bench/run: {name} is not built, left out", file=sys.stderr)
             continue
         sections.append(section)
-        print(results.markdown(section, "pictures/") + "\n", flush=True)
+        print(results.markdown(section, command) + "\n", flush=True)
 
-    arguments = ["--quick"] * options.quick + (["--only", options.only] if options.only else [])
-    text = report(shared, sections, started, load, (time.monotonic() - begin) / 60, arguments)
+    text = report(shared, sections, started, load, (time.monotonic() - begin) / 60, command,
+                  f" --only {options.only}" if options.only else "")
     (output.parent / "pictures").mkdir(parents=True, exist_ok=True)
     for section in sections:
         for file, (_, drawing) in section.pictures.items():

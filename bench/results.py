@@ -77,18 +77,19 @@ def exponent(points):
     return statistics.linear_regression(xs, ys).slope
 
 
-def table(columns, rows):
-    lines = ["| " + " | ".join(columns) + " |", "|---" + "|---:" * (len(columns) - 1) + "|"]
+def table(columns, rows, ruler="|---:"):
+    """A table; `ruler` says how the columns after the first are aligned, figures to the right."""
+    lines = ["| " + " | ".join(columns) + " |", "|---" + ruler * (len(columns) - 1) + "|"]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
 
 
-def markdown(section, pictures=""):
-    """A section as text; `pictures` is the folder that the pictures are named in."""
-    parts = [f"## {section.title}", f"Printed by `bench/run --only {section.name}`. {section.about}".strip()]
+def markdown(section, command):
+    """A section as text; `command` is the run's, without the choice of cases."""
+    parts = [f"## {section.title}", f"Printed by `{command} --only {section.name}`. {section.about}".strip()]
     if section.commands:
         parts.append("\n".join("    " + command for command in section.commands))
     for file, (description, _) in section.pictures.items():
-        parts.append(f"![{description}]({pictures}{file})")
+        parts.append(f"![{description}](pictures/{file})")
     for caption, columns, rows in section.tables:
         parts += ([caption] if caption else []) + [table(columns, rows)]
     if section.targets:
@@ -100,4 +101,4 @@ def markdown(section, pictures=""):
 
 def targets(rows):
     return table(("target", "wanted", "measured", "met"),
-                 [(row.what, row.wanted, row.measured, "yes" if row.met else "**no**") for row in rows])
+                 [(row.what, row.wanted, row.measured, "yes" if row.met else "**no**") for row in rows], "|---")

@@ -120,10 +120,10 @@ class Servers:
         self.log.write_bytes(b"")
         self.shown = {}
 
-    def start(self, name, command, environment=None, **options):
+    def start(self, name, command, environment=None, variant="", **options):
         shown = [f"{key}={value}" for key, value in (environment or {}).items()]
         shown += [str(word).replace(f"{ROOT}/", "").replace(f"{BENCH}/", "bench/") for word in command]
-        self.shown[name] = " ".join(shown)
+        self.shown[f"{name}, {variant}" if variant else name] = " ".join(shown)
         return Server(name, command, self.log, environment, **options)
 
     def attnd(self, *flags, name="attnd"):
@@ -143,4 +143,4 @@ class Servers:
                    "warning"]
         if workers > 1:
             command += ["--workers", workers]
-        return self.start(name, command, {"PEER_COMPUTE": compute}, poll_s=0.02)
+        return self.start(name, command, {"PEER_COMPUTE": compute}, f"{workers} worker{'s' * (workers > 1)}", poll_s=0.02)

@@ -109,7 +109,7 @@ static void is_shortest_f64(uint64_t bits) {
 }
 
 /* Random bits, and the neighbourhood of what is special. */
-enum { RANDOM_FLOATS = TESTS_MANY / 4, RANDOM_DOUBLES = TESTS_MANY / 20 };
+enum { RANDOM_FLOATS = TESTS_MANY / 2, RANDOM_DOUBLES = TESTS_MANY / 10 };
 
 Test(number, floats_are_written_shortest) {
     struct random random = {51};
