@@ -96,6 +96,11 @@ static bool decode_syntax_error(const struct scan *scan, const json_error_t *ref
         error_set(error, ERROR_INVALID_UTF8, NULL,
                   "The body is not UTF-8 at line %zu, column %zu: send the text in UTF-8.", place.line, place.column);
         break;
+    case json_error_null_character:
+        error_set(error, ERROR_INVALID_JSON, NULL,
+                  "A string at line %zu, column %zu holds \\u0000, which is not taken: leave it out.", place.line,
+                  place.column);
+        break;
     default:
         error_set(error, ERROR_INVALID_JSON, NULL,
                   "The body stops being JSON at line %zu, column %zu, near %s%.*s%s: %.*s.%s", place.line, place.column,

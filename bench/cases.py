@@ -39,8 +39,9 @@ def small(bench):
              "" if name == "attnd" else times(over[name])) for name, results in found.items()]
     return Section(
         "small", "A small request: 6×3 self, 16 keep-alive connections",
-        f"Medians of {rounds} rounds of {seconds} s for each server in turn; the client shares the cores with the server. "
-        "attnd runs as installed, with one log line an exchange into a file, which no peer writes; a second one does not.",
+        f"Medians of {rounds} rounds of {seconds} s for each server in turn; the client shares the cores with the "
+        "server. attnd runs as installed, with one log line an exchange into a file, which no peer writes; a second one "
+        "does not.",
         [f"BODY={shown([body])} {shown(bench.clients.wrk_command('PORT', seconds))}"],
         [("", ("server", "requests/s", "range", "p50, ms", "p99, ms", "server's CPU, µs a request",
                "attnd's requests/s over it"), rows)],
@@ -131,8 +132,8 @@ def fair(bench):
     return Section(
         "fair", "A small request beside large ones",
         f"6×3 every 2 ms on one connection for {seconds} s, alone and while two clients loop 2048×64 with weights; "
-        f"medians of {rounds} rounds of the two in turn. Times count from the sending; \"from due\" counts from the moment the "
-        "request was due, so that it holds the wait behind a late one and the client's own wait for a core.",
+        f"medians of {rounds} rounds of the two in turn. Times count from the sending; \"from due\" counts from the moment "
+        "the request was due, so that it holds the wait behind a late one and the client's own wait for a core.",
         [shown(bench.clients.latency_command("PORT", **light)),
          shown(bench.clients.latency_command("PORT", **heavy)) + "   (twice)"],
         [("", ("server", "p50, ms", "p99, ms", "range", "p99 from due, ms", "p99 over alone", "a heavy answer, ms"),
@@ -155,4 +156,5 @@ def start(bench):
                                   median(ready_ms) <= 50))
     return Section("start", "Start to ready",
                    "From before the process is made until GET /readyz answers 200, asked every millisecond (the peer's "
-                   "every 20).", [bench.servers.shown["attnd"]], [("", ("server", "starts", "ms", "range"), rows)], targets)
+                   "every 20).", [bench.servers.shown["attnd"]],
+                   [("", ("server", "starts", "ms", "range"), rows)], targets)

@@ -38,13 +38,13 @@ def memory(bench):
             rows.append((f"{what}: {server.name}", *map(mebibytes, (result.answer_bytes, text, numbers, grown)),
                          f"{beyond:,.1f}", number(result.sent_ms[0] / 1000)))
             if server.name == "attnd":
-                targets.append(Target(f"{what}: peak resident growth beyond the request's text and numbers", "≤ 48 MiB",
-                                      f"{beyond:,.1f} MiB", beyond <= 48))
+                targets.append(Target(f"{what}: peak resident growth beyond the request's text and numbers",
+                                      "≤ 48 MiB", f"{beyond:,.1f} MiB", beyond <= 48))
     return Section("memory", "Peak memory of large requests and answers",
-                   "VmHWM after the one large request, less VmRSS after a few small ones, server started anew; the client "
-                   "reads and discards. All sizes in MiB.", commands,
-                   [("", ("request", "answer", "request's text", "its numbers", "growth", "beyond text and numbers", "s"),
-                     rows)], targets)
+                   "VmHWM after the one large request, less VmRSS after a few small ones, server started anew; the "
+                   "client reads and discards. All sizes in MiB.", commands,
+                   [("", ("request", "answer", "request's text", "its numbers", "growth", "beyond text and numbers",
+                          "s"), rows)], targets)
 
 
 @dataclasses.dataclass
@@ -94,8 +94,8 @@ def scale(bench):
     """Time and memory against the length, 64 features."""
     section = Section(
         "scale", "Time and memory against L (self, D = 64)",
-        "Medians of rounds in turn, one client; memory is the peak's growth over the server at rest, servers started anew "
-        "for each length. Exponents: slope of log figure against log L over the four longest.",
+        "Medians of rounds in turn, one client; memory is the peak's growth over the server at rest, servers started "
+        "anew for each length. Exponents: slope of log figure against log L over the four longest.",
         [shown(bench.clients.latency_command("PORT", bench.bodies.folder / "LENGTHx64.json", 1))])
     clock, peak = [], []
     for mode, results, longest in (("weights and output", None, bench.pick(4096, 2048)),

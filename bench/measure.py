@@ -78,10 +78,10 @@ def report(shared, sections, started, load, minutes, command, choice):
     shown = results.table(("server", "started as"),
                           [(name, f"`{line}`") for name, line in shared.servers.shown.items()], "|---")
     parts = ["# Results",
-             f"Written by `{command}{choice}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. Every server "
-             "listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds in which both "
-             "took their turn, with the smallest and largest in brackets. Before a case is timed, every peer's answer is "
-             "compared with attnd's."]
+             f"Written by `{command}{choice}` on {started}, in {minutes:.0f} minutes; load before the run {load:.1f}. "
+             "Every server listens on 127.0.0.1 and shares the machine with its client. A ratio is the median over rounds "
+             "in which both took their turn, with the smallest and largest in brackets. Before a case is timed, every "
+             "peer's answer is compared with attnd's."]
     if targets:
         parts += ["## Targets", results.targets(targets)]
     parts += ["## Machine and versions", machine(shared.folder)]
@@ -126,8 +126,8 @@ def main():
     (output.parent / "pictures").mkdir(parents=True, exist_ok=True)
     for section in sections:
         for file, (_, drawing) in section.pictures.items():
-            (output.parent / "pictures" / file).write_text(drawing)
-    output.write_text(text)
+            (output.parent / "pictures" / file).write_text(drawing, encoding="utf-8")
+    output.write_text(text, encoding="utf-8")
     print(f"bench/run: {output} is written", file=sys.stderr)
     return 1 if failed else 0
 

@@ -15,8 +15,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 READY_LIMIT_S = 60
 
 # Settings of OpenBLAS and OpenMP would decide what is measured; every server runs without them.
-DROPPED = sorted(name for name in os.environ if name.startswith(("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "ATTND_")) or
-                 name == "PORT")
+DROPPED = sorted(name for name in os.environ if name.startswith(("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "ATTND_")) and
+                 name != "ATTND_BENCH_BUILD" or name == "PORT")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in DROPPED}
 
 
@@ -143,4 +143,4 @@ class Servers:
                    "warning"]
         if workers > 1:
             command += ["--workers", workers]
-        return self.start(name, command, {"PEER_COMPUTE": compute}, f"{workers} worker{'s' * (workers > 1)}", poll_s=0.02)
+        return self.start(name, command, {"PEER_COMPUTE": compute}, f"processes: {workers}", poll_s=0.02)

@@ -6,6 +6,7 @@
  * request, and the connection stays usable. */
 #include "server/exchange.h"
 
+#include "server/account.h"
 #include "server/clock.h"
 #include "server/probe.h"
 
@@ -293,50 +294,8 @@ ptrdiff_t exchange_read(struct exchange *exchange, char *text, size_t size) {
     return count;
 }
 
-static const char *exchange_outcome(const struct exchange *exchange, bool completed) {
-    switch ((enum exchange_cut)atomic_load(&exchange->cut)) {
-    case EXCHANGE_LATE:
-        return "timeout";
-    case EXCHANGE_SLOW:
-        return "slow";
-    case EXCHANGE_GONE:
-        return "gone";
-    case EXCHANGE_UNCUT:
-        break;
-    }
-    return completed ? "done" : "aborted";
-}
-
-static void exchange_log(struct exchange *exchange, int status, bool completed) {
-    bool late = atomic_load(&exchange->cut) == EXCHANGE_LATE;
-    const struct reply *reply = &exchange->reply;
-    enum error_code code = late                                 ? ERROR_REQUEST_TIMEOUT
-                           : exchange->error.code != ERROR_NONE ? exchange->error.code
-                                                                : reply->code;
-    uint64_t sent = exchange->streamed ? atomic_load(&exchange->sent) : status != 0 ? reply->size : 0;
-
-    struct log_line line;
-    log_begin(exchange->context->log, &line, LOG_INFO, "request");
-    log_text(&line, "id", exchange->identifier);
-    log_text(&line, "remote", exchange->connection != NULL ? exchange->connection->remote : NULL);
-    log_text(&line, "method", exchange->method);
-    log_text(&line, "path", exchange->path);
-    log_count(&line, "status", (uint64_t)(late ? 408 : exchange->raw_status != 0 ? exchange->raw_status : status));
-    log_text(&line, "code", code != ERROR_NONE ? error_slug(code) : NULL);
-    log_count(&line, "request_bytes", exchange->received);
-    log_count(&line, "answer_bytes", strcmp(exchange->method, "HEAD") == 0 ? 0 : sent);
-    if (!exchange->streamed && reply->compute_ms + reply->encode_ms > 0) {
-        log_ms(&line, "parse_ms", reply->parse_ms);
-        log_ms(&line, "compute_ms", reply->compute_ms);
-        log_ms(&line, "encode_ms", reply->encode_ms);
-    }
-    log_ms(&line, "total_ms", clock_now_ms() - exchange->begin_ms);
-    log_text(&line, "outcome", exchange_outcome(exchange, completed));
-    log_end(exchange->context->log, &line);
-}
-
 void exchange_free(struct exchange *exchange, int status, bool completed) {
-    exchange_log(exchange, status, completed);
+    account_write(exchange, status, completed);
     if (exchange->connection != NULL)
         connection_end(exchange->connection);
     task_leave(exchange->context->ring, &exchange->task);

@@ -45,7 +45,7 @@ static const struct settings_row settings_rows[] = {
      "origins whose pages may call the service, separated by commas, or *"},
     {"max-body-bytes", "ATTND_MAX_BODY_BYTES", SETTINGS_BYTES, SETTINGS_AT(body_bytes), "64MiB", 1, TIB, NULL,
      "largest body of a request"},
-    {"max-depth", "ATTND_MAX_DEPTH", SETTINGS_COUNT, SETTINGS_AT(depth), "16", 4, 1000, NULL,
+    {"max-depth", "ATTND_MAX_DEPTH", SETTINGS_COUNT, SETTINGS_AT(depth), "16", 4, 32, NULL,
      "deepest nesting of arrays and objects in a body"},
     {"max-elements", "ATTND_MAX_ELEMENTS", SETTINGS_COUNT, SETTINGS_AT(elements), "268435456", 1, TIB, NULL,
      "most numbers in one tensor"},

@@ -227,7 +227,7 @@ Test(workers, an_answer_nobody_wants_is_dropped_at_the_next_part, .timeout = 30)
 
 Test(workers, leaving_in_the_middle_of_anything_frees_everything_once, .timeout = 60) {
     static const char *const bodies[] = {"stream 100 100 100", "hold 100 100 100", "hold 9 9 0 3", "echo",
-                                         "stream 9 100 0 4",     "small 2 2 0"};
+                                         "stream 9 100 0 4",   "small 2 2 0"};
     srand(2);
     start_workers(64);
     for (int round = 0; round < 500; round++) {
