@@ -59,8 +59,8 @@ void text_format(struct text *text, const char *format, ...) {
         text_bytes(text, buffer, (size_t)size < sizeof buffer ? (size_t)size : sizeof buffer - 1);
 }
 
-/* The length of the UTF-8 sequence at `bytes` (RFC 3629), 0 where there is none. */
-static size_t text_utf8_length(const unsigned char *bytes, size_t size) {
+size_t text_utf8_length(const char *text, size_t size) {
+    const unsigned char *bytes = (const unsigned char *)text;
     unsigned char first = bytes[0];
     size_t length = first < 0x80                    ? 1
                     : first >= 0xc2 && first < 0xe0 ? 2
@@ -80,7 +80,7 @@ static size_t text_utf8_length(const unsigned char *bytes, size_t size) {
 
 size_t text_utf8_prefix(const char *bytes, size_t size) {
     size_t prefix = 0, length;
-    while (prefix < size && (length = text_utf8_length((const unsigned char *)bytes + prefix, size - prefix)) > 0)
+    while (prefix < size && (length = text_utf8_length(bytes + prefix, size - prefix)) > 0)
         prefix += length;
     return prefix;
 }
@@ -89,7 +89,7 @@ void text_json_string(struct text *text, const char *bytes, size_t size) {
     text_bytes(text, "\"", 1);
     for (size_t i = 0; i < size;) {
         unsigned char byte = (unsigned char)bytes[i];
-        size_t length = text_utf8_length((const unsigned char *)bytes + i, size - i);
+        size_t length = text_utf8_length(bytes + i, size - i);
         if (length == 0)
             text_string(text, "\xef\xbf\xbd");
         else if (byte == '"' || byte == '\\')

@@ -27,6 +27,9 @@ void text_bytes(struct text *text, const char *bytes, size_t size);
 void text_string(struct text *text, const char *string);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The length of the UTF-8 sequence at `bytes` (RFC 3629), 0 where there is none. */
+size_t text_utf8_length(const char *bytes, size_t size);
+
 /* How many bytes from the beginning are whole UTF-8 sequences. */
 size_t text_utf8_prefix(const char *bytes, size_t size);
 

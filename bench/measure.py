@@ -21,9 +21,8 @@ import servers
 CASES = {"small": cases.small, "large": cases.large, "memory": cases_memory.memory, "fair": cases.fair,
          "start": cases.start, "scale": cases_memory.scale}
 # Measurements without a server: programs of the build or scripts, whose own text is the section.
-# Each finds the build folder in ATTND_BENCH_BUILD.
-PROGRAMS = {"core": ("The core alone", "bench/core_peers.py"),
-            "codec": ("The number codec alone", "{build}/bench/bench_codec")}
+PROGRAMS = {"core": ("The core alone", ["bench/core_peers.py", "{build}"]),
+            "codec": ("The number codec alone", ["{build}/bench/bench_codec"])}
 PROGRAM_LIMIT_S = 600
 PACKAGES = ("fastapi", "uvicorn", "uvloop", "httptools", "orjson", "numpy", "onnxruntime")
 
@@ -37,16 +36,15 @@ def output_of(*command):
 
 def program(name, folder):
     """The section of a measurement without a server, or None where it is not there."""
-    title, path = PROGRAMS[name]
-    path = servers.ROOT / path.format(build=folder)
-    if not path.exists():
+    title, words = PROGRAMS[name]
+    words = [word.format(build=folder) for word in words]
+    if not (servers.ROOT / words[0]).exists():
         return None
-    words = [sys.executable, path] if path.suffix == ".py" else [path]
-    run = subprocess.run(words, cwd=servers.ROOT, env={**servers.ENVIRONMENT, "ATTND_BENCH_BUILD": str(folder)},
+    run = subprocess.run([sys.executable] * words[0].endswith(".py") + words, cwd=servers.ROOT, env=servers.ENVIRONMENT,
                          text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=PROGRAM_LIMIT_S)
     if run.returncode != 0:
-        raise RuntimeError(f"{path} ended with status {run.returncode}")
-    return results.Section(name, title, commands=[clients.shown(words[-1:])], printed=run.stdout)
+        raise RuntimeError(f"{clients.shown(words)} ended with status {run.returncode}")
+    return results.Section(name, title, commands=[clients.shown(words)], printed=run.stdout)
 
 
 def machine(folder):

@@ -101,6 +101,7 @@ static void connection_set(struct connection *connection, enum connection_phase 
     connection->since_ms = clock_now_ms();
     connection->marked = false;
     connection->ended = false;
+    connection->probed = false;
     connection->body_bytes = 0;
 }
 
@@ -172,9 +173,20 @@ struct connection_counters connection_count(const struct connection *connection)
     return counters;
 }
 
-bool connection_is_gone(const struct connection *connection) {
+bool connection_is_gone(struct connection *connection, bool takes_interim) {
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct pollfd state = {.fd = connection->fd, .events = POLLRDHUP};
-    return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (poll(&state, 1, 0) != 1)
+        return false;
+    if ((state.revents & (POLLHUP | POLLERR)) != 0)
+        return true;
+    /* Once an answer has begun, its own bytes tell. */
+    if (connection->phase == CONNECTION_WORK && takes_interim && !connection->probed) {
+        connection->probed = true;
+        ssize_t sent = send(connection->fd, interim, sizeof interim - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)sent; /* a client that is gone answers with a reset, which the next look sees */
+    }
+    return false;
 }
 
 bool connection_is_at_end(const struct connection *connection) {

@@ -33,6 +33,7 @@ struct connection {
     uint64_t mark;             /* the socket's bytes received (idle) or acknowledged (answer) at that time */
     uint64_t body_bytes;       /* of the body so far */
     bool ended;                /* the watchdog saw that nothing more will come; cleared by progress */
+    bool probed;               /* an interim answer was sent to learn whether the client is there */
     struct exchange *exchange; /* under way, or NULL */
     char remote[CONNECTION_REMOTE_MAX]; /* the client's address, for the log */
 };
@@ -82,8 +83,9 @@ bool connection_received(struct connection *connection, size_t bytes);
 /* The mutex must be held for those that follow. Counters are zero where the kernel does not tell. */
 struct connection_counters connection_count(const struct connection *connection);
 
-/* The client closed its end or reset the connection: while an answer is made, both count as gone. */
-bool connection_is_gone(const struct connection *connection);
+/* The client has left, while its answer is being made. One that has closed only its sending side has not: where it
+ * `takes_interim` answers, which HTTP/1.1 clients do, a "100 Continue" that nobody takes tells the two apart. */
+bool connection_is_gone(struct connection *connection, bool takes_interim);
 
 /* The client closed its end, and all it sent has been read. */
 bool connection_is_at_end(const struct connection *connection);

@@ -150,6 +150,7 @@ static bool exchange_route(struct exchange *exchange) {
 enum exchange_step exchange_head(struct exchange *exchange, const struct guard_head *head, void *connection) {
     exchange->task.connection = connection;
     exchange->stage = EXCHANGE_BODY;
+    exchange->interim = strcmp(head->version, "HTTP/1.1") == 0;
     size_t length = strnlen(head->method, EXCHANGE_METHOD_MAX - 1);
     memcpy(exchange->method, head->method, length);
     identifier_choose(&exchange->context->identifiers, guard_field(head, "x-request-id"), exchange->identifier);
@@ -311,6 +312,10 @@ void exchange_release(struct task *task) {
 
 bool exchange_is_waiting(const struct exchange *exchange) {
     return task_is_waiting(exchange->context->ring, &exchange->task);
+}
+
+bool exchange_takes_interim(const struct exchange *exchange) {
+    return exchange->interim;
 }
 
 void exchange_end_early(struct exchange *exchange, enum exchange_cut reason) {

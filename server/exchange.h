@@ -58,6 +58,7 @@ struct exchange {
     const char *allow;             /* for the answer, or NULL */
     const char *preflight_headers; /* Access-Control-Request-Headers */
     bool preflight, private_network;
+    bool interim;  /* the client takes 1xx answers */
     bool answered; /* `reply` is whole */
     bool closes;   /* the connection is closed behind the answer */
     bool streamed;
@@ -104,4 +105,5 @@ void exchange_release(struct task *task);
 
 /* For the watchdog, which holds the connection's mutex. */
 bool exchange_is_waiting(const struct exchange *exchange);
+bool exchange_takes_interim(const struct exchange *exchange);
 void exchange_end_early(struct exchange *exchange, enum exchange_cut reason);

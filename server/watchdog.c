@@ -5,8 +5,8 @@
  *
  * Head: the whole of it in header_ms. Body: body_ms and the time its bytes so far take at the minimum rate. Answer: in
  * each span of answer_ms the client acknowledges at least as much as the minimum rate asks. While an answer is being
- * made only the client's leaving ends it: a half-closed connection counts as left, since it cannot be told from one
- * that is gone without writing to it. */
+ * made only the client's leaving ends it; that it closed its sending side alone is no leaving, and to tell the two
+ * apart something must be written: see connection_is_gone(). */
 #include "server/watchdog.h"
 
 #include "server/clock.h"
@@ -87,7 +87,7 @@ static void watchdog_log(struct watchdog *watchdog, const struct connection *con
 /* Whether the client has left, or will never send what is still missing. The mutex is held. */
 static bool watchdog_is_gone(struct connection *connection, bool waiting) {
     if (waiting)
-        return connection_is_gone(connection);
+        return connection_is_gone(connection, exchange_takes_interim(connection->exchange));
 
     switch (connection->phase) {
     case CONNECTION_IDLE:
