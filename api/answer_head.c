@@ -17,7 +17,9 @@ static void answer_list(const struct labels *labels, size_t list, struct text *t
 static void answer_labels(const char *name, const struct labels *labels, struct text *text) {
     if (!labels->given)
         return;
-    text_format(text, ",\"%s\":%s", name, labels->per_item ? "[" : "");
+    text_string(text, ",\"");
+    text_string(text, name);
+    text_string(text, labels->per_item ? "\":[" : "\":");
     for (size_t list = 0; list < labels->lists; list++) {
         if (list > 0)
             text_string(text, ",");
@@ -38,12 +40,15 @@ static void answer_fully_masked(const struct plan *plan, struct text *text) {
 
 void answer_head(const struct plan *plan, struct text *text) {
     const struct call *call = plan->call;
-    text_format(text, "{\"dtype\":\"%s\",\"shape\":{", plan->dtype == DTYPE_FLOAT32 ? "float32" : "float64");
+    text_string(text, plan->dtype == DTYPE_FLOAT32 ? "{\"dtype\":\"float32\",\"shape\":{"
+                                                   : "{\"dtype\":\"float64\",\"shape\":{");
     bool first = true;
     for (size_t i = 0; i < RESULT_COUNT; i++) {
         if (!call->returns[i])
             continue;
-        text_format(text, "%s\"%s\":", first ? "" : ",", call_result_name((enum result)i));
+        text_string(text, first ? "\"" : ",\"");
+        text_string(text, call_result_name((enum result)i));
+        text_string(text, "\":");
         text_json_sizes(text, plan->results[i].shape, plan->results[i].rank);
         first = false;
     }

@@ -3,7 +3,6 @@
 #include "api/job_parts.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -208,8 +207,11 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
         return job_overflow(job, name, error);
 
     char *text = block->text;
-    if (first == 0)
-        text += sprintf(text, ",\"%s\":", name);
+    if (first == 0) {
+        text = stpcpy(text, ",\"");
+        text = stpcpy(text, name);
+        text = stpcpy(text, "\":");
+    }
     if (!encode_rows(&phase->encode, first, count, rows, phase->encode.shape[phase->encode.rank - 1], &text))
         return job_overflow(job, name, error);
     if (phase->is_last && first + count == phase->rows) {

@@ -49,6 +49,18 @@ void text_string(struct text *text, const char *string) {
     text_bytes(text, string, strlen(string));
 }
 
+/* Not printf: answers have many of these, and printf is slow where a library has registered conversions of its own, as
+ * libquadmath does. */
+void text_size(struct text *text, size_t number) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    text_bytes(text, digits + at, sizeof digits - at);
+}
+
 void text_format(struct text *text, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -105,7 +117,9 @@ void text_json_string(struct text *text, const char *bytes, size_t size) {
 
 void text_json_sizes(struct text *text, const size_t *sizes, size_t count) {
     text_bytes(text, "[", 1);
-    for (size_t i = 0; i < count; i++)
-        text_format(text, i == 0 ? "%zu" : ",%zu", sizes[i]);
+    for (size_t i = 0; i < count; i++) {
+        text_string(text, i == 0 ? "" : ",");
+        text_size(text, sizes[i]);
+    }
     text_bytes(text, "]", 1);
 }

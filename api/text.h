@@ -25,6 +25,7 @@ void text_advance(struct text *text, size_t size);
 
 void text_bytes(struct text *text, const char *bytes, size_t size);
 void text_string(struct text *text, const char *string);
+void text_size(struct text *text, size_t number);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The length of the UTF-8 sequence at `bytes` (RFC 3629), 0 where there is none. */

@@ -2,15 +2,19 @@
  * Answers are never stored by caches: they depend on a body. */
 #include "server/answer.h"
 
+#include "api/number.h"
+
 #include <stdio.h>
+#include <string.h>
 
 static void answer_timing(const struct exchange *exchange, answer_add *add, void *context) {
     const struct reply *reply = &exchange->reply;
     if (exchange->streamed || reply->status != 200 || reply->parse_ms + reply->compute_ms + reply->encode_ms <= 0)
         return;
-    char text[128];
-    snprintf(text, sizeof text, "parse;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f", reply->parse_ms, reply->compute_ms,
-             reply->encode_ms);
+    char text[3 * NUMBER_MAX_FIXED + 64], *end = stpcpy(text, "parse;dur=");
+    end = stpcpy(number_write_fixed(reply->parse_ms, 3, end), ", compute;dur=");
+    end = stpcpy(number_write_fixed(reply->compute_ms, 3, end), ", encode;dur=");
+    *number_write_fixed(reply->encode_ms, 3, end) = '\0';
     add(context, "Server-Timing", text);
 }
 

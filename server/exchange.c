@@ -27,7 +27,7 @@ struct exchange *exchange_new(struct exchange_context *context, struct connectio
     atomic_init(&exchange->sent, 0);
     atomic_init(&exchange->cut, EXCHANGE_UNCUT);
     arena_init(&exchange->arena, context->service.limits.memory_bytes);
-    identifier_choose(&context->identifiers, NULL, exchange->identifier);
+    identifier_make(&context->identifiers, exchange->identifier);
     exchange->closes = !guard_path(target, exchange->path, &exchange->error);
     atomic_fetch_add(&context->count, 1);
     if (connection != NULL)
@@ -153,7 +153,7 @@ enum exchange_step exchange_head(struct exchange *exchange, const struct guard_h
     exchange->interim = strcmp(head->version, "HTTP/1.1") == 0;
     size_t length = strnlen(head->method, EXCHANGE_METHOD_MAX - 1);
     memcpy(exchange->method, head->method, length);
-    identifier_choose(&exchange->context->identifiers, guard_field(head, "x-request-id"), exchange->identifier);
+    identifier_take(guard_field(head, "x-request-id"), exchange->identifier);
 
     bool framed = guard_check(head, &exchange->framing, &exchange->error);
     exchange->closes |= !framed;

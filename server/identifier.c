@@ -4,8 +4,6 @@
 
 #include "server/clock.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -15,15 +13,20 @@ void identifier_init(struct identifiers *identifiers) {
     atomic_init(&identifiers->next, 0);
 }
 
-void identifier_choose(struct identifiers *identifiers, const char *given, char text[IDENTIFIER_MAX + 1]) {
+void identifier_take(const char *given, char text[IDENTIFIER_MAX + 1]) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t length = given != NULL ? strlen(given) : 0;
-    if (length > 0 && length <= IDENTIFIER_MAX && given[strspn(given, allowed)] == '\0') {
+    if (length > 0 && length <= IDENTIFIER_MAX && given[strspn(given, allowed)] == '\0')
         memcpy(text, given, length + 1);
-        return;
-    }
+}
+
+void identifier_make(struct identifiers *identifiers, char text[IDENTIFIER_MAX + 1]) {
+    static const char hex[] = "0123456789abcdef";
     uint64_t x = identifiers->seed + atomic_fetch_add(&identifiers->next, 1) * UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    snprintf(text, IDENTIFIER_MAX + 1, "%016" PRIx64, x ^ (x >> 31));
+    x ^= x >> 31;
+    for (int i = 0; i < 16; i++)
+        text[i] = hex[x >> (60 - 4 * i) & 15];
+    text[16] = '\0';
 }

@@ -13,5 +13,8 @@ struct identifiers {
 
 void identifier_init(struct identifiers *identifiers);
 
-/* Copies `given` if it is 1 to 64 of [A-Za-z0-9._-]; else (or NULL) makes a new one of 16 hexadecimal digits. */
-void identifier_choose(struct identifiers *identifiers, const char *given, char text[IDENTIFIER_MAX + 1]);
+/* A new name of 16 hexadecimal digits. */
+void identifier_make(struct identifiers *identifiers, char text[IDENTIFIER_MAX + 1]);
+
+/* Takes the client's name instead, if it is 1 to 64 of [A-Za-z0-9._-]; anything else, or NULL, leaves `text`. */
+void identifier_take(const char *given, char text[IDENTIFIER_MAX + 1]);
