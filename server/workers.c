@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { WORKERS_TEXT_FIRST = 1 << 16 };
 
@@ -140,9 +141,14 @@ static workers_step *workers_next(struct task_ring *ring, struct task **task) {
     return NULL;
 }
 
+enum { WORKERS_NICENESS = 10 };
+
 static void *workers_run(void *argument) {
     struct workers *workers = argument;
     struct task_ring *ring = workers->ring;
+    /* Linux counts niceness by thread: where workers and network threads share a processor, a small request shall not
+     * wait for a large one's part. Failing changes only that. */
+    setpriority(PRIO_PROCESS, 0, WORKERS_NICENESS);
     blas_warm();
 
     pthread_mutex_lock(&ring->mutex);
