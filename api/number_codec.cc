@@ -5,8 +5,7 @@
 #include <cstdlib>
 #include <system_error>
 
-template <typename Real, Real (*Fallback)(const char *, char **)>
-static Real read(const char *text, const char *end) {
+template <typename Real, Real (*Fallback)(const char *, char **)> static Real read(const char *text, const char *end) {
     Real value = 0;
     std::from_chars_result result = std::from_chars(text, end, value);
     // Out of range is said of overflow and underflow alike; strtod tells the two apart (the locale stays "C").
