@@ -10,14 +10,19 @@
 enum log_level { LOG_NOTICE = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* A whole line stays below PIPE_BUF, so that lines never mix in a pipe. */
-enum { LOG_LINE_MAX = 4000 };
+enum { LOG_LINE_MAX = 4000, LOG_HELD_MAX = 1 << 16 };
 
 struct log {
     int fd;
     bool json;
-    enum log_level level; /* lines above it are not written */
-    pthread_mutex_t mutex;
-    uint64_t dropped; /* lines nobody took, since the last one that was written */
+    enum log_level level;  /* lines above it are not written */
+    pthread_mutex_t mutex; /* guards all that follows */
+    pthread_cond_t changed;
+    bool threaded, stopping;
+    pthread_t thread;
+    uint64_t dropped; /* lines nobody took, since the last one that was held */
+    size_t size;      /* bytes held */
+    char held[LOG_HELD_MAX];
 };
 
 struct log_line {
@@ -29,6 +34,12 @@ struct log_line {
 
 /* `format` is "logfmt" or "json", `level` the name of a level. */
 void log_init(struct log *log, int fd, const char *format, const char *level);
+
+/* From here on requests' lines are written by a thread, a few milliseconds late; before, and where it cannot be had,
+ * each is written at once, as what is more urgent than info always is. */
+bool log_start(struct log *log);
+
+/* Writes what is held. */
 void log_done(struct log *log);
 
 /* A line is begun, given its pairs, and written. A pair that no longer fits is left out. Control bytes, quotes and

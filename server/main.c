@@ -14,18 +14,20 @@
 static int main_serve(const struct settings *settings) {
     static struct server server; /* too large for the stack */
     struct error error = {0};
-    struct log log;
+    static struct log log; /* and so is this */
 
     process_prepare();
     log_init(&log, STDERR_FILENO, settings->log_format, settings->log_level);
     if (!server_start(&server, settings, &log, &error)) {
         log_message(&log, LOG_ERROR, "%s", error.detail);
+        log_done(&log);
         return 1;
     }
     process_wait(-1);
-    if (!server_drain(&server))
-        _exit(128 + SIGTERM);
+    bool drained = server_drain(&server);
     log_done(&log);
+    if (!drained)
+        _exit(128 + SIGTERM);
     return 0;
 }
 

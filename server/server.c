@@ -113,7 +113,7 @@ bool server_start(struct server *server, const struct settings *settings, struct
     static const struct task_hooks hooks = {gateway_suspend, gateway_resume, exchange_release};
     task_ring_init(&server->ring, &hooks, settings->waiting, 2 * settings->threads + 1);
     server_connect(server, connections);
-    if (!connection_table_init(&server->connections, connections + LINGER_MAX + SERVER_NUMBERS) ||
+    if (!log_start(log) || !connection_table_init(&server->connections, connections + LINGER_MAX + SERVER_NUMBERS) ||
         !workers_start(&server->workers, &server->ring, settings->threads) ||
         !linger_start(&server->lingering, lingering) || !gateway_start(&server->gateway) ||
         !watchdog_start(&server->watchdog) || !listener_start(&server->listener))
