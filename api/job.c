@@ -8,10 +8,10 @@
 
 /* What a part's scratch is laid out as; each piece starts on an ARENA_ALIGNMENT boundary. */
 struct job_scratch {
-    char *rows;             /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
-    char *sum;              /* the same again where heads are averaged */
-    char *output;           /* [output_rows_max, output_size] */
-    unsigned char *allowed; /* [S] */
+    char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
+    char *sum;    /* the same again where heads are averaged */
+    char *output; /* [output_rows_max, output_size] */
+    char *attend; /* attention's own */
 };
 
 static size_t job_round_up(size_t size) {
@@ -22,22 +22,25 @@ static size_t job_rows_size(const struct job *job) {
     return job_round_up(job->numbers_max * dtype_size(job->plan.dtype));
 }
 
+static size_t job_sum_size(const struct job *job) {
+    return job->plan.call->average_heads ? job_rows_size(job) : 0;
+}
+
 static size_t job_output_size(const struct job *job) {
     return job_round_up(job->output_rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
 }
 
 static size_t job_scratch_size(const struct job *job) {
-    size_t rows = (job->plan.call->average_heads ? 2 : 1) * job_rows_size(job);
-    return rows + job_output_size(job) + job_round_up(job->plan.keys);
+    return job_rows_size(job) + job_sum_size(job) + job_output_size(job) +
+           attention_scratch_size(&job->plan.attention, job->attend_rows_max);
 }
 
 static struct job_scratch job_scratch(const struct job *job, char *base) {
-    size_t rows = job_rows_size(job), sum = job->plan.call->average_heads ? rows : 0;
-    size_t output = job_output_size(job);
-    return (struct job_scratch){.rows = base,
-                                .sum = base + rows,
-                                .output = base + rows + sum,
-                                .allowed = (unsigned char *)base + rows + sum + output};
+    struct job_scratch scratch = {.rows = base};
+    scratch.sum = scratch.rows + job_rows_size(job);
+    scratch.output = scratch.sum + job_sum_size(job);
+    scratch.attend = scratch.output + job_output_size(job);
+    return scratch;
 }
 
 static double job_now_ms(void) {
@@ -79,7 +82,7 @@ static void job_project(struct job *job, const struct plan_map *map, size_t firs
 static bool job_attend(const struct job *job, enum attention_stage stage, size_t first, size_t count,
                        const struct job_scratch *scratch) {
     const struct plan *plan = &job->plan;
-    size_t row_size = plan->keys * dtype_size(plan->dtype);
+    size_t row_size = attention_needs_rows(&plan->attention, stage) ? plan->keys * dtype_size(plan->dtype) : 0;
     for (size_t done = 0; done < count;) {
         size_t flat = first + done, row = flat % plan->queries;
         size_t run = plan->queries - row < count - done ? plan->queries - row : count - done;
@@ -88,7 +91,7 @@ static bool job_attend(const struct job *job, enum attention_stage stage, size_t
                                         .row = row,
                                         .count = run,
                                         .rows = scratch->rows + done * row_size,
-                                        .allowed = scratch->allowed};
+                                        .scratch = scratch->attend};
         if (!attention_run(&plan->attention, stage, &block))
             return false;
         done += run;
@@ -110,7 +113,7 @@ static bool job_attend_averaged(const struct job *job, size_t first, size_t coun
                                             .row = row,
                                             .count = run,
                                             .rows = scratch->rows,
-                                            .allowed = scratch->allowed};
+                                            .scratch = scratch->attend};
             if (!attention_run(&plan->attention, ATTENTION_WEIGHTS, &block))
                 return false;
             rows_accumulate(plan->dtype, scratch->rows, 1 / (double)plan->heads, run * plan->keys,
@@ -232,7 +235,7 @@ static bool job_silent(struct job *job, const struct job_phase *phase, size_t fi
         job_project(job, phase->map, first, count);
     } else {
         struct job_scratch scratch = job_scratch(job, block->scratch);
-        finite = job_attend(job, ATTENTION_WEIGHTS, first, count, &scratch);
+        finite = job_attend(job, ATTENTION_OUTPUT, first, count, &scratch);
     }
     block->compute_ms += job_now_ms() - begin;
     return finite || job_overflow(job, "weights", error);
@@ -266,8 +269,10 @@ static const struct job_phase *job_phase_of(const struct job *job, size_t part) 
 bool job_run(struct job *job, size_t part, struct job_block *block, struct error *error) {
     assert(part < job->part_count);
     const struct job_phase *phase = job_phase_of(job, part);
-    size_t first = (part - phase->first_part) * phase->rows_per_part;
-    size_t count = phase->rows - first < phase->rows_per_part ? phase->rows - first : phase->rows_per_part;
+    size_t parts_per_span = (phase->span + phase->rows_per_part - 1) / phase->rows_per_part;
+    size_t end = (part - phase->first_part) / parts_per_span * phase->span + phase->span;
+    size_t first = end - phase->span + (part - phase->first_part) % parts_per_span * phase->rows_per_part;
+    size_t count = end - first < phase->rows_per_part ? end - first : phase->rows_per_part;
     block->size = 0;
     switch (phase->kind) {
     case JOB_HEAD: /* its rows are bytes */

@@ -8,7 +8,8 @@ enum {
     JOB_CUT_SILENT_NUMBERS = 1 << 18, /* weights computed by one part that writes nothing */
     JOB_CUT_ROWS_LEAST = 12,          /* of a silent part: a matrix product needs some rows to be fast */
     JOB_CUT_ROWS_MOST = 192,
-    JOB_CUT_HEAD = 1 << 16, /* bytes of the head in one part */
+    JOB_CUT_ATTEND_ROWS = 384, /* of attention for the output alone, at most */
+    JOB_CUT_HEAD = 1 << 16,    /* bytes of the head in one part */
 };
 
 /* A job is small where it takes about half a millisecond: then handing it to a worker would cost as much. Measured on
@@ -22,22 +23,23 @@ static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t mos
     return rows / ENCODE_ROWS_MULTIPLE * ENCODE_ROWS_MULTIPLE;
 }
 
-/* Adds a phase; its barrier is the end of the phases before `after`. */
-static struct job_phase *job_cut_add(struct job *job, enum job_phase_kind kind, size_t rows, size_t rows_per_part,
-                                     size_t barrier) {
+/* Adds a phase. */
+static struct job_phase *job_cut_add(struct job *job, enum job_phase_kind kind, size_t rows, size_t span,
+                                     size_t rows_per_part, size_t barrier) {
     struct job_phase *phase = &job->phases[job->phase_count++];
     *phase = (struct job_phase){.kind = kind,
                                 .rows = rows,
-                                .rows_per_part = rows_per_part < rows ? rows_per_part : rows,
+                                .rows_per_part = rows_per_part < span ? rows_per_part : span,
+                                .span = span,
                                 .first_part = job->part_count,
                                 .barrier = barrier};
-    phase->part_count = (rows + phase->rows_per_part - 1) / phase->rows_per_part;
+    phase->part_count = rows / span * ((span + phase->rows_per_part - 1) / phase->rows_per_part);
     job->part_count += phase->part_count;
     return phase;
 }
 
-static void job_cut_scratch(struct job *job, size_t numbers) {
-    job->numbers_max = numbers > job->numbers_max ? numbers : job->numbers_max;
+static void job_cut_raise(size_t *most, size_t size) {
+    *most = size > *most ? size : *most;
 }
 
 /* One result: its rows computed and written. */
@@ -45,15 +47,16 @@ static void job_cut_result(struct job *job, enum result result, size_t barrier) 
     struct encode encode = plan_encode(&job->plan, result);
     size_t cols = encode.shape[encode.rank - 1];
     size_t rows = job_cut_rows(JOB_CUT_NUMBERS, cols, ENCODE_ROWS_MULTIPLE, JOB_CUT_NUMBERS);
-    struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, rows, barrier);
+    struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, encode.rows, rows, barrier);
     phase->result = result;
     phase->encode = encode;
-    size_t text = encode_size(&encode, phase->rows_per_part);
-    job->text_max = text > job->text_max ? text : job->text_max;
+    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part));
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
-        job_cut_scratch(job, phase->rows_per_part * cols);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * cols);
+    if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
+        job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
 
 static void job_cut_projections(struct job *job) {
@@ -61,8 +64,28 @@ static void job_cut_projections(struct job *job) {
     for (size_t i = 0; i < 3; i++)
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            job_cut_add(job, JOB_PROJECT, maps[i]->rows, rows, 0)->map = maps[i];
+            job_cut_add(job, JOB_PROJECT, maps[i]->rows, maps[i]->rows, rows, 0)->map = maps[i];
         }
+}
+
+/* Attention for the output alone. A part transposes all the keys of its heads, so it is large and ends with its head,
+ * or takes whole heads where these are short. */
+static void job_cut_attend(struct job *job, size_t barrier) {
+    const struct plan *plan = &job->plan;
+    size_t all = plan->batch * plan->heads * plan->queries, span = all, rows;
+    bool whole = attention_needs_rows(&plan->attention, ATTENTION_OUTPUT);
+    if (whole) {
+        rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, plan->keys, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
+    } else if (plan->queries > JOB_CUT_ATTEND_ROWS) {
+        size_t parts = (plan->queries + JOB_CUT_ATTEND_ROWS - 1) / JOB_CUT_ATTEND_ROWS;
+        span = plan->queries;
+        rows = (span + parts * JOB_CUT_ROWS_LEAST - 1) / (parts * JOB_CUT_ROWS_LEAST) * JOB_CUT_ROWS_LEAST;
+    } else {
+        rows = JOB_CUT_ATTEND_ROWS / plan->queries * plan->queries;
+    }
+    struct job_phase *phase = job_cut_add(job, JOB_ATTEND, all, span, rows, barrier);
+    job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
+    job_cut_raise(&job->numbers_max, whole ? phase->rows_per_part * plan->keys : 0);
 }
 
 static void job_cut_results(struct job *job) {
@@ -75,10 +98,7 @@ static void job_cut_results(struct job *job) {
         if (!returns[result])
             continue;
         if (needs_heads && attended == projected) { /* no weights were asked for, which would have made them */
-            size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, plan->keys, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            struct job_phase *phase =
-                job_cut_add(job, JOB_ATTEND, plan->batch * plan->heads * plan->queries, rows, projected);
-            job_cut_scratch(job, phase->rows_per_part * plan->keys);
+            job_cut_attend(job, projected);
             attended = job->part_count;
         }
         job_cut_result(job, result, needs_heads ? attended : projected);
@@ -106,7 +126,7 @@ static bool job_cut_is_small(const struct job *job) {
 }
 
 void job_cut(struct job *job, size_t head_size) {
-    job->text_max = job_cut_add(job, JOB_HEAD, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
+    job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
     job_cut_projections(job);
     job_cut_results(job);
     job->is_small = job_cut_is_small(job);

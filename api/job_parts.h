@@ -18,6 +18,7 @@ struct job_phase {
     struct encode encode;       /* JOB_RESULT */
     const struct plan_map *map; /* JOB_PROJECT */
     size_t rows, rows_per_part;
+    size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
     size_t barrier; /* parts below it must be done before one of these starts */
     bool is_last;
@@ -33,6 +34,7 @@ struct job {
     struct job_phase phases[JOB_PHASES_MAX];
     size_t numbers_max;     /* of the rows of one part, before they are written */
     size_t output_rows_max; /* of one part of the output */
+    size_t attend_rows_max; /* that one part gives to attention at once */
     size_t text_max;        /* bytes */
     bool is_small;
 };

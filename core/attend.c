@@ -1,58 +1,46 @@
-/* One block of attention rows: a kernel, compiled for float32 and float64.
+/* One block of attention rows: a kernel.
  *
- *   scores  = query · keyᵀ · scale     one matrix product, over the keys that any row of the block can reach
+ *   scores  = query · keyᵀ · scale     over the keys that any row of the block can reach
  *   masked  = scores, −∞ where disallowed
  *   weights = normalize(masked)         row by row, while the row is in cache
- *   heads   = weights · value           one matrix product
+ *   heads   = weights · value
  *
  * Vaswani et al., "Attention Is All You Need", 2017, equation 1. Departures: disallowed keys are left out, so nothing
  * of them can reach a result, and a row without any key has zero or uniform weights where the formula divides 0 by 0.
- */
-#include "core/blas.h"
-#include "core/kernels.h"
-#include "core/real.h"
+ * Where the weights are not asked for, core/fold.c does the same without ever having a whole row. */
+#include "core/steps.h"
+#include "core/tile.h"
 
 #include <string.h>
 
-static struct mask_axes attend_axes(const struct attention *attention) {
-    return (struct mask_axes){attention->query.batch, attention->query.heads, attention->query.rows,
-                              attention->key.rows};
+static struct mask_range attend_span(const struct attention *attention, const struct attention_block *block,
+                                     size_t first, size_t count) {
+    struct mask_axes axes = attention_axes(attention);
+    return mask_span(&attention->mask, attention->dtype, &axes, block->batch, block->row + first, count);
 }
 
-/* The key/value head that a query head reads. */
-static size_t attend_group(const struct attention *attention, size_t head) {
-    return head / (attention->query.heads / attention->key.heads);
+/* Rows in the group that starts at row `first` of the block. */
+static size_t attend_group(const struct attention_block *block, size_t first) {
+    return block->count - first < TILE_ROWS ? block->count - first : TILE_ROWS;
 }
 
-static struct mask_range attend_join(struct mask_range a, struct mask_range b) {
-    if (a.begin == a.end)
-        return b;
-    if (b.begin == b.end)
-        return a;
-    return (struct mask_range){a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
-}
-
-/* The keys that the rules leave to any row of the block. */
-static struct mask_range attend_span(const struct attention *attention, const struct attention_block *block) {
-    struct mask_axes axes = attend_axes(attention);
-    struct mask_range span = {0, 0};
-    for (size_t i = 0; i < block->count; i++)
-        span = attend_join(span, mask_keys(&attention->mask, attention->dtype, &axes, block->batch, block->row + i));
-    return span;
-}
-
-/* Columns `span` of the block's rows; the others are not touched. */
+/* The scores that some row of a group can reach, or all; others may be left as they are. */
 static void attend_scores(const struct attention *attention, const struct attention_block *block,
-                          struct mask_range span) {
-    const struct view *query = &attention->query, *key = &attention->key;
-    if (span.begin == span.end)
-        return;
-    const real *queries = (const real *)query->data + view_offset(query, block->batch, block->head, block->row);
-    const real *keys =
-        (const real *)key->data + view_offset(key, block->batch, attend_group(attention, block->head), span.begin);
-    REAL(blas_gemm)
-    (true, block->count, span.end - span.begin, query->cols, (real)attention->scale, queries, query->row_stride, keys,
-     key->row_stride, (real *)block->rows + span.begin, key->rows);
+                          const struct block_scratch *scratch, bool all) {
+    size_t keys = attention->key.rows;
+    struct mask_range span = all ? (struct mask_range){0, keys} : attend_span(attention, block, 0, block->count);
+    for (struct mask_range range = span; range.begin < span.end; range.begin = range.end) {
+        range.end = span.end - range.begin < scratch->keys ? span.end : range.begin + scratch->keys;
+        REAL(block_load_keys)(attention, block, range, scratch);
+        for (size_t first = 0; first < block->count; first += TILE_ROWS) {
+            size_t count = attend_group(block, first);
+            struct mask_range wanted = all ? range : mask_meet(range, attend_span(attention, block, first, count));
+            if (wanted.begin < wanted.end)
+                REAL(block_scores)
+            (attention, block, first, count, range, wanted, scratch, (real *)block->rows + first * keys + range.begin,
+             keys);
+        }
+    }
 }
 
 static void attend_fill(real *row, size_t begin, size_t end, real number) {
@@ -60,72 +48,63 @@ static void attend_fill(real *row, size_t begin, size_t end, real number) {
         row[i] = number;
 }
 
-/* −∞ where a flag is 0. Tells whether any key is left; false as the result: a score that counts is not finite. */
-static bool attend_hide(real *scores, const unsigned char *allowed, size_t count, bool *any) {
-    int finite = 1, some = 0;
+/* −∞ where a flag is 0. False: another score is not finite. */
+static bool attend_hide(real *scores, const unsigned char *allowed, size_t count) {
+    int finite = 1;
     for (size_t i = 0; i < count; i++) {
-        int counts = allowed[i];
-        finite &= !counts | (REAL_MATH(fabs)(scores[i]) <= REAL_MAX);
-        scores[i] = counts ? scores[i] : -(real)INFINITY;
-        some |= counts;
+        finite &= !allowed[i] | (REAL_MATH(fabs)(scores[i]) <= REAL_MAX);
+        scores[i] = allowed[i] ? scores[i] : -(real)INFINITY;
     }
-    *any = some != 0;
     return finite != 0;
 }
 
-/* Masks the keys of `range` in row `i` of the block. */
-static bool attend_mask(const struct attention *attention, const struct attention_block *block, size_t i,
-                        struct mask_range range, bool *any) {
+bool REAL(attend_mask)(const struct attention *attention, const struct mask_place *place, struct mask_range range,
+                       real *scores, unsigned char *allowed, real *most) {
     size_t count = range.end - range.begin;
-    real *scores = (real *)block->rows + i * attention->key.rows + range.begin;
-    struct mask_place place = {block->batch, block->head, block->row + i};
-    *any = count > 0;
-    if (count == 0)
-        return true;
-    if (REAL(mask_row)(&attention->mask, &place, range, scores, block->allowed))
-        return attend_hide(scores, block->allowed, count, any);
-    return REAL(row_finite)(scores, count);
+    bool finite, hides = REAL(mask_row)(&attention->mask, place, range, scores, allowed);
+    if (hides && !attend_hide(scores, allowed, count))
+        return false;
+    *most = REAL(row_most)(scores, count, &finite);
+    return hides || finite;
 }
 
-/* The keys whose values the rows weigh, as far as ranges tell, in `weighed`. */
+/* Masked scores or weights in place of scores. Tells whether a row weighs all keys alike for want of an allowed one. */
 static bool attend_weights(const struct attention *attention, enum attention_stage stage,
-                           const struct attention_block *block, struct mask_range *weighed) {
+                           const struct attention_block *block, const struct block_scratch *scratch, bool *uniform) {
     size_t keys = attention->key.rows;
-    struct mask_axes axes = attend_axes(attention);
-    bool uniform = attention->empty_row == ATTENTION_EMPTY_UNIFORM;
-    *weighed = (struct mask_range){0, 0};
+    *uniform = false;
     for (size_t i = 0; i < block->count; i++) {
         real *row = (real *)block->rows + i * keys;
-        struct mask_range range = mask_keys(&attention->mask, attention->dtype, &axes, block->batch, block->row + i);
-        bool any;
-        if (!attend_mask(attention, block, i, range, &any))
+        struct mask_range range = attend_span(attention, block, i, 1);
+        struct mask_place place = {block->batch, block->head, block->row + i};
+        real most;
+        if (!REAL(attend_mask)(attention, &place, range, row + range.begin, scratch->allowed, &most))
             return false;
         if (stage == ATTENTION_MASKED) {
             attend_fill(row, 0, range.begin, -(real)INFINITY);
             attend_fill(row, range.end, keys, -(real)INFINITY);
-        } else if (!any) {
-            attend_fill(row, 0, keys, uniform ? (real)1 / (real)keys : 0);
-            *weighed = attend_join(*weighed, uniform ? (struct mask_range){0, keys} : range);
+        } else if (most == -(real)INFINITY) {
+            bool spread = attention->empty_row == ATTENTION_EMPTY_UNIFORM;
+            attend_fill(row, 0, keys, spread ? (real)1 / (real)keys : 0);
+            *uniform |= spread;
         } else {
-            if (!REAL(normalize_row)(attention->normalize, row + range.begin, range.end - range.begin))
+            if (!REAL(normalize_row)(attention->normalize, most, row + range.begin, range.end - range.begin))
                 return false;
             attend_fill(row, 0, range.begin, 0);
             attend_fill(row, range.end, keys, 0);
-            *weighed = attend_join(*weighed, range);
         }
     }
     return true;
 }
 
 /* Whether any row weighs a value row that could not be represented. */
-static bool attend_poisoned(const struct attention *attention, const struct attention_block *block,
-                            struct mask_range weighed) {
+static bool attend_poisoned(const struct attention *attention, const struct attention_block *block) {
     size_t keys = attention->key.rows;
     if (!attention->poisoned)
         return false;
     const unsigned char *poisoned =
-        attention->poisoned + (block->batch * attention->key.heads + attend_group(attention, block->head)) * keys;
-    for (size_t j = weighed.begin; j < weighed.end; j++) {
+        attention->poisoned + (block->batch * attention->key.heads + attention_group(attention, block->head)) * keys;
+    for (size_t j = 0; j < keys; j++) {
         if (!poisoned[j])
             continue;
         for (size_t i = 0; i < block->count; i++)
@@ -135,22 +114,47 @@ static bool attend_poisoned(const struct attention *attention, const struct atte
     return false;
 }
 
+/* The weights of a group for the keys of `range`: where they are, or, of a group with rows missing, a copy, since a
+ * tile reads them all. */
+static const real *attend_tile(const struct attention *attention, const struct attention_block *block, size_t first,
+                               size_t count, struct mask_range range, const struct block_scratch *scratch,
+                               size_t *stride) {
+    size_t keys = attention->key.rows;
+    const real *weights = (const real *)block->rows + first * keys + range.begin;
+    *stride = count < TILE_ROWS ? scratch->keys : keys;
+    if (count == TILE_ROWS)
+        return weights;
+    memset(scratch->scores, 0, TILE_ROWS * scratch->keys * sizeof(real));
+    for (size_t i = 0; i < count; i++)
+        memcpy(scratch->scores + i * scratch->keys, weights + i * keys, (range.end - range.begin) * sizeof(real));
+    return scratch->scores;
+}
+
 static bool attend_heads(const struct attention *attention, const struct attention_block *block,
-                         struct mask_range weighed) {
-    const struct view *value = &attention->value, *heads = &attention->heads;
+                         const struct block_scratch *scratch, bool uniform) {
+    static const real ones[TILE_ROWS_MOST] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const struct view *heads = &attention->heads;
     real *outputs = (real *)heads->data + view_offset(heads, block->batch, block->head, block->row);
-    if (attend_poisoned(attention, block, weighed))
+    struct mask_range all = {0, attention->key.rows};
+    struct mask_range span = uniform ? all : attend_span(attention, block, 0, block->count);
+    if (attend_poisoned(attention, block))
         return false;
-    if (weighed.begin == weighed.end) {
-        for (size_t i = 0; i < block->count; i++)
-            memset(outputs + i * heads->row_stride, 0, heads->cols * sizeof(real));
-        return true;
+    for (size_t i = 0; i < block->count; i++)
+        memset(outputs + i * heads->row_stride, 0, heads->cols * sizeof(real));
+    for (struct mask_range range = span; range.begin < span.end; range.begin = range.end) {
+        range.end = span.end - range.begin < scratch->keys ? span.end : range.begin + scratch->keys;
+        REAL(block_load_values)(attention, block, range, scratch);
+        for (size_t first = 0; first < block->count; first += TILE_ROWS) {
+            size_t count = attend_group(block, first), stride;
+            struct mask_range wanted = mask_meet(range, uniform ? all : attend_span(attention, block, first, count));
+            if (wanted.begin == wanted.end)
+                continue;
+            const real *weights = attend_tile(attention, block, first, count, wanted, scratch, &stride);
+            REAL(block_outputs)
+            (attention, block, count, range, wanted, scratch, weights, stride, ones,
+             outputs + first * heads->row_stride, heads->row_stride);
+        }
     }
-    const real *values = (const real *)value->data +
-                         view_offset(value, block->batch, attend_group(attention, block->head), weighed.begin);
-    REAL(blas_gemm)
-    (false, block->count, heads->cols, weighed.end - weighed.begin, 1, (const real *)block->rows + weighed.begin,
-     attention->key.rows, values, value->row_stride, outputs, heads->row_stride);
     for (size_t i = 0; i < block->count; i++)
         if (!REAL(row_finite)(outputs + i * heads->row_stride, heads->cols))
             return false;
@@ -159,18 +163,13 @@ static bool attend_heads(const struct attention *attention, const struct attenti
 
 bool REAL(attend_block)(const struct attention *attention, enum attention_stage stage,
                         const struct attention_block *block) {
-    struct mask_range all = {0, attention->key.rows}, weighed;
-    switch (stage) {
-    case ATTENTION_SCORES:
-        attend_scores(attention, block, all);
+    struct block_scratch scratch = REAL(block_scratch)(attention, block);
+    bool uniform;
+    if (stage == ATTENTION_OUTPUT && attention->normalize != ATTENTION_SUM)
+        return REAL(fold_block)(attention, block);
+    attend_scores(attention, block, &scratch, stage == ATTENTION_SCORES);
+    if (stage == ATTENTION_SCORES)
         return REAL(row_finite)(block->rows, block->count * attention->key.rows);
-    case ATTENTION_MASKED:
-        attend_scores(attention, block, attend_span(attention, block));
-        return attend_weights(attention, stage, block, &weighed);
-    case ATTENTION_WEIGHTS:
-        attend_scores(attention, block, attend_span(attention, block));
-        return attend_weights(attention, stage, block, &weighed) &&
-               (!attention->heads.data || attend_heads(attention, block, weighed));
-    }
-    return false;
+    return attend_weights(attention, stage, block, &scratch, &uniform) &&
+           (stage == ATTENTION_MASKED || !attention->heads.data || attend_heads(attention, block, &scratch, uniform));
 }

@@ -1,5 +1,5 @@
 /* Attention: what holds for a whole computation. Checks come first and are complete; the work on one block of rows is
- * the kernel in core/attend.c, chosen by dtype here and nowhere else. */
+ * the kernel in core/attend.c. */
 #include "core/attention.h"
 
 #include "core/kernels.h"
@@ -11,11 +11,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct mask_axes attention_axes(const struct attention *attention) {
-    return (struct mask_axes){attention->query.batch, attention->query.heads, attention->query.rows,
-                              attention->key.rows};
-}
 
 /* One array by itself: no empty axis, and nothing that BLAS, which counts in int, cannot address. */
 static bool attention_check_view(const struct view *view, const char *pointer, struct error *error) {
@@ -114,23 +109,30 @@ bool attention_check(const struct attention *attention, struct error *error) {
 bool attention_run(const struct attention *attention, enum attention_stage stage, const struct attention_block *block) {
     assert(block->batch < attention->query.batch && block->head < attention->query.heads && block->count > 0 &&
            block->row + block->count <= attention->query.rows);
-    return attention->dtype == DTYPE_FLOAT32 ? attend_block_f32(attention, stage, block)
-                                             : attend_block_f64(attention, stage, block);
+    assert(block->rows || !attention_needs_rows(attention, stage));
+    return kernels_of(attention->dtype)->attend_block(attention, stage, block);
+}
+
+bool attention_needs_rows(const struct attention *attention, enum attention_stage stage) {
+    return stage != ATTENTION_OUTPUT || attention->normalize == ATTENTION_SUM;
+}
+
+size_t attention_scratch_size(const struct attention *attention, size_t count) {
+    return kernels_of(attention->dtype)->block_scratch_size(attention, count);
 }
 
 /* The largest |number| of a view. `masks`: −∞ counts as nothing. */
 static double attention_magnitude(enum dtype dtype, const struct view *view, bool masks) {
     size_t batches = view->batch_stride > 0 ? view->batch : 1, heads = view->head_stride > 0 ? view->heads : 1;
     size_t rows = view->row_stride > 0 ? view->rows : 1;
+    const struct kernels *kernels = kernels_of(dtype);
     double most = 0;
     for (size_t batch = 0; batch < batches; batch++)
         for (size_t head = 0; head < heads; head++)
             for (size_t row = 0; row < rows; row++) {
                 size_t place = view_offset(view, batch, head, row);
-                double size = dtype == DTYPE_FLOAT32
-                                  ? row_magnitude_f32((const float *)view->data + place, view->cols, masks)
-                                  : row_magnitude_f64((const double *)view->data + place, view->cols, masks);
-                most = fmax(most, size);
+                most = fmax(most, kernels->row_magnitude((const char *)view->data + place * dtype_size(dtype),
+                                                         view->cols, masks));
             }
     return most;
 }
@@ -173,16 +175,14 @@ double attention_bound(const struct attention *attention, const struct attention
 enum { ATTENTION_STRETCH = 512 }; /* keys looked at together: most rows have an allowed one among the first */
 
 static bool attention_row_is_empty(const struct attention *attention, const struct mask_place *place) {
+    const struct kernels *kernels = kernels_of(attention->dtype);
     unsigned char allowed[ATTENTION_STRETCH];
     struct mask_axes axes = attention_axes(attention);
     struct mask_range range = mask_keys(&attention->mask, attention->dtype, &axes, place->batch, place->row);
     for (size_t begin = range.begin; begin < range.end; begin += ATTENTION_STRETCH) {
         size_t end = range.end - begin < ATTENTION_STRETCH ? range.end : begin + ATTENTION_STRETCH;
         struct mask_range stretch = {begin, end};
-        if (attention->dtype == DTYPE_FLOAT32)
-            mask_row_f32(&attention->mask, place, stretch, NULL, allowed);
-        else
-            mask_row_f64(&attention->mask, place, stretch, NULL, allowed);
+        kernels->mask_row(&attention->mask, place, stretch, NULL, allowed);
         if (memchr(allowed, 1, end - begin))
             return false;
     }

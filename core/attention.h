@@ -41,14 +41,22 @@ enum attention_stage {
     ATTENTION_SCORES,  /* query · keyᵀ · scale, masks not applied */
     ATTENTION_MASKED,  /* after multiply and bias; −∞ where disallowed */
     ATTENTION_WEIGHTS, /* normalized; also writes `heads` where wanted */
+    ATTENTION_OUTPUT,  /* nothing: only `heads` are written, which must be wanted */
 };
 
 /* Rows [row, row + count) of one head. */
 struct attention_block {
     size_t batch, head, row, count;
-    void *rows;             /* [count,S] of dtype, contiguous: written */
-    unsigned char *allowed; /* [S] scratch */
+    void *rows;    /* [count,S] of dtype, contiguous: written; NULL where attention_needs_rows() says so */
+    void *scratch; /* attention_scratch_size() bytes, aligned to ARENA_ALIGNMENT */
 };
+
+/* Whether a block needs `rows` at this stage: not for the output alone, whose keys are taken a block at a time, unless
+ * weights are scores divided by their sum, which must be known first. */
+bool attention_needs_rows(const struct attention *attention, enum attention_stage stage);
+
+/* Bytes of scratch for blocks of up to `count` rows. */
+size_t attention_scratch_size(const struct attention *attention, size_t count);
 
 /* Whether every shape in `attention` fits every other: views, masks, lengths ≤ S, G divides H, no axis 0. The error's
  * pointer names the array (/query, /key, /value, /mask/attend …). Everything below asserts it. */

@@ -1,48 +1,55 @@
-/* The kernels: functions of the files in CMake's list CORE_KERNELS, which are compiled once for each number type (see
- * core/real.h). Private to core. Kernels call each other as REAL(name)(…); attention.c, projection.c and rows.c choose
- * by dtype. All arrays are contiguous. */
+/* The kernels as the rest of core sees them: a table of functions for each number type and level of processor. They are
+ * the files in CMake's list CORE_KERNELS (see core/real.h). Private to core. All arrays are contiguous and of the
+ * table's dtype. */
 #pragma once
 
 #include "core/attention.h"
 #include "core/projection.h"
 #include "core/rows.h"
 
-/* attend.c: attention_run() for its dtype. */
-bool attend_block_f32(const struct attention *attention, enum attention_stage stage,
-                      const struct attention_block *block);
-bool attend_block_f64(const struct attention *attention, enum attention_stage stage,
-                      const struct attention_block *block);
-
-/* mask_row.c: applies the element parts to the keys of `range` of one row. scores: of these keys, or NULL; multiplied,
- * then added to. allowed: a flag for each of these keys. False: no part looks at single keys, all are allowed. */
 struct mask_place {
     size_t batch, head, row;
 };
-bool mask_row_f32(const struct mask *mask, const struct mask_place *place, struct mask_range range, float *scores,
-                  unsigned char *allowed);
-bool mask_row_f64(const struct mask *mask, const struct mask_place *place, struct mask_range range, double *scores,
-                  unsigned char *allowed);
 
-/* normalize.c: turns `count` masked scores, −∞ where disallowed and at least one finite, into weights in place. False:
- * a weight is not finite. */
-bool normalize_row_f32(enum attention_normalize normalize, float *row, size_t count);
-bool normalize_row_f64(enum attention_normalize normalize, double *row, size_t count);
+struct kernels {
+    /* attention_run() and attention_scratch_size(). */
+    bool (*attend_block)(const struct attention *attention, enum attention_stage stage,
+                         const struct attention_block *block);
+    size_t (*block_scratch_size)(const struct attention *attention, size_t count);
 
-/* row.c: the steps of rows.h on one row, and what other kernels need. */
-bool row_finite_f32(const float *x, size_t count);
-bool row_finite_f64(const double *x, size_t count);
-bool row_add_f32(const float *x, size_t count, float *y); /* y += x; false: an entry of y is not finite */
-bool row_add_f64(const double *x, size_t count, double *y);
-/* Largest |x|, ∞ if any is not finite; with `masks` −∞ counts as nothing: it disallows, it is never added. */
-double row_magnitude_f32(const float *x, size_t count, bool masks);
-double row_magnitude_f64(const double *x, size_t count, bool masks);
-void row_accumulate_f32(const float *x, double factor, size_t count, float *sum);
-void row_accumulate_f64(const double *x, double factor, size_t count, double *sum);
-bool row_add_norm_f32(const struct rows_norm *norm, const float *x, size_t cols, float *y);
-bool row_add_norm_f64(const struct rows_norm *norm, const double *x, size_t cols, double *y);
+    /* Applies the element parts to the keys of `range` of one row. scores: of these keys, or NULL; multiplied, then
+     * added to. allowed: a flag for each of these keys. False: no part looks at single keys, all are allowed. */
+    bool (*mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
+                     unsigned char *allowed);
 
-/* project.c: projection_run() for its dtype. */
-bool project_rows_f32(const struct projection *projection, const float *x, size_t x_stride, size_t count, float *y,
-                      size_t y_stride);
-bool project_rows_f64(const struct projection *projection, const double *x, size_t x_stride, size_t count, double *y,
-                      size_t y_stride);
+    /* x[i] = exp(x[i] − most) · 2^−halvings, for x[i] ≤ most; the result is the sum. */
+    double (*normalize_exp)(void *x, size_t count, double most, unsigned halvings);
+
+    /* The steps of rows.h and projection.h on one row or block. */
+    bool (*row_finite)(const void *x, size_t count);
+    /* Largest |x|, ∞ if any is not finite; with `masks` −∞ counts as nothing: it disallows, it is never added. */
+    double (*row_magnitude)(const void *x, size_t count, bool masks);
+    void (*row_accumulate)(const void *x, double factor, size_t count, void *sum);
+    bool (*row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
+    bool (*project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
+                         size_t y_stride);
+};
+
+enum kernels_level { KERNELS_BASE, KERNELS_AVX2, KERNELS_AVX512, KERNELS_LEVELS };
+
+/* The table for float32 or float64 at a level; NULL where this build has none or this processor cannot run it. */
+const struct kernels *kernels_at(enum dtype dtype, enum kernels_level level);
+
+/* The table of the highest level that this processor can run. */
+const struct kernels *kernels_of(enum dtype dtype);
+
+/* What several kernels ask of a computation. */
+static inline struct mask_axes attention_axes(const struct attention *attention) {
+    return (struct mask_axes){attention->query.batch, attention->query.heads, attention->query.rows,
+                              attention->key.rows};
+}
+
+/* The key/value head that a query head reads. */
+static inline size_t attention_group(const struct attention *attention, size_t head) {
+    return head / (attention->query.heads / attention->key.heads);
+}

@@ -182,6 +182,27 @@ struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const str
     return range.begin < range.end ? range : (struct mask_range){0, 0};
 }
 
+struct mask_range mask_join(struct mask_range a, struct mask_range b) {
+    if (a.begin == a.end)
+        return b;
+    if (b.begin == b.end)
+        return a;
+    return (struct mask_range){a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+}
+
+struct mask_range mask_meet(struct mask_range a, struct mask_range b) {
+    struct mask_range both = {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
+    return both.begin < both.end ? both : (struct mask_range){0, 0};
+}
+
+struct mask_range mask_span(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                            size_t row, size_t count) {
+    struct mask_range span = {0, 0};
+    for (size_t i = 0; i < count; i++)
+        span = mask_join(span, mask_keys(mask, dtype, axes, batch, row + i));
+    return span;
+}
+
 bool mask_pads_query(const struct mask *mask, enum dtype dtype, size_t batch, size_t row) {
     for (size_t i = 0; i < mask->count; i++)
         if (mask->parts[i].kind == MASK_QUERY_PADDING && mask_pads(&mask->parts[i].values, dtype, batch, row))

@@ -64,6 +64,14 @@ bool mask_check(const struct mask *mask, const struct mask_axes *axes, struct er
 struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
                             size_t row);
 
+/* The least range with the keys of all `count` queries from `row` on. */
+struct mask_range mask_span(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                            size_t row, size_t count);
+
+/* Set operations on ranges: the least range that holds both, and what lies in both. */
+struct mask_range mask_join(struct mask_range a, struct mask_range b);
+struct mask_range mask_meet(struct mask_range a, struct mask_range b);
+
 /* Whether query padding hides query `row` of item `batch`. */
 bool mask_pads_query(const struct mask *mask, enum dtype dtype, size_t batch, size_t row);
 

@@ -2,8 +2,7 @@
  *
  * Scores change in a fixed order whatever the order of the parts: all multiply, then all add. Disallowing is kept apart
  * in flags, so that a score which overflows counts only if its key is allowed. */
-#include "core/kernels.h"
-#include "core/real.h"
+#include "core/steps.h"
 
 #include <string.h>
 
@@ -66,7 +65,7 @@ static bool mask_row_part(const struct mask_part *part, const struct mask_place 
     return false;
 }
 
-bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, real *scores,
+bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
                     unsigned char *allowed) {
     size_t count = range.end - range.begin;
     bool by_key = false;

@@ -16,6 +16,5 @@ size_t projection_out(const struct projection *projection) {
 bool projection_run(enum dtype dtype, const struct projection *projection, const void *x, size_t x_stride, size_t count,
                     void *y, size_t y_stride) {
     assert(projection->weight.data && count > 0);
-    return dtype == DTYPE_FLOAT32 ? project_rows_f32(projection, x, x_stride, count, y, y_stride)
-                                  : project_rows_f64(projection, x, x_stride, count, y, y_stride);
+    return kernels_of(dtype)->project_rows(projection, x, x_stride, count, y, y_stride);
 }

@@ -11,6 +11,7 @@ void fixture_init(struct fixture *fixture, enum dtype dtype) {
     arena_init(&fixture->arena, 0);
     fixture->attention.dtype = dtype;
     fixture->attention.scale = 1;
+    fixture->level = KERNELS_LEVELS;
 }
 
 void fixture_done(struct fixture *fixture) {
@@ -87,14 +88,29 @@ static void fixture_collect(struct fixture *fixture, enum attention_stage stage,
     size_t keys = attention->key.rows, cols = attention->heads.cols;
     size_t first = (block->batch * attention->query.heads + block->head) * attention->query.rows + block->row;
     struct view rows = {.data = block->rows, .batch = 1, .heads = 1, .rows = 1, .cols = block->count * keys};
-    for (size_t i = 0; i < block->count * keys; i++)
+    for (size_t i = 0; stage != ATTENTION_OUTPUT && i < block->count * keys; i++)
         fixture->rows[first * keys + i] = twin_number(dtype, &rows, 0, 0, 0, i);
-    if (stage != ATTENTION_WEIGHTS || !attention->heads.data)
+    if (stage < ATTENTION_WEIGHTS || !attention->heads.data)
         return;
     for (size_t i = 0; i < block->count; i++)
         for (size_t d = 0; d < cols; d++)
             fixture->heads[(first + i) * cols + d] =
                 twin_number(dtype, &attention->heads, block->batch, block->head, block->row + i, d);
+}
+
+static size_t fixture_scratch_size(const struct fixture *fixture, size_t count) {
+    const struct attention *attention = &fixture->attention;
+    return fixture->level == KERNELS_LEVELS
+               ? attention_scratch_size(attention, count)
+               : kernels_at(attention->dtype, fixture->level)->block_scratch_size(attention, count);
+}
+
+static bool fixture_run_block(const struct fixture *fixture, enum attention_stage stage,
+                              const struct attention_block *block) {
+    const struct attention *attention = &fixture->attention;
+    return fixture->level == KERNELS_LEVELS
+               ? attention_run(attention, stage, block)
+               : kernels_at(attention->dtype, fixture->level)->attend_block(attention, stage, block);
 }
 
 bool fixture_run(struct fixture *fixture, enum attention_stage stage, size_t block_rows) {
@@ -105,19 +121,29 @@ bool fixture_run(struct fixture *fixture, enum attention_stage stage, size_t blo
     fixture->rows = fixture_take(fixture, total * keys, sizeof(double));
     fixture->heads = fixture_take(fixture, total * attention->value.cols, sizeof(double));
 
-    struct attention_block block = {
-        .rows = fixture_array(fixture, block_rows * keys, NULL),
-        .allowed = fixture_take(fixture, keys, 1),
-    };
-    /* Whatever the block held before must not matter. */
-    memset(block.rows, 0xff, block_rows * keys * dtype_size(attention->dtype));
+    size_t scratch_size = fixture_scratch_size(fixture, block_rows);
+    struct attention_block block = {.scratch = fixture_take(fixture, scratch_size, 1)};
+    /* Whatever rows and scratch held before must not matter. */
+    memset(block.scratch, 0xff, scratch_size);
+    if (attention_needs_rows(attention, stage)) {
+        block.rows = fixture_array(fixture, block_rows * keys, NULL);
+        memset(block.rows, 0xff, block_rows * keys * dtype_size(attention->dtype));
+    }
     for (block.batch = 0; block.batch < batches; block.batch++)
         for (block.head = 0; block.head < heads; block.head++)
             for (block.row = 0; block.row < queries; block.row += block_rows) {
                 block.count = queries - block.row < block_rows ? queries - block.row : block_rows;
-                if (!attention_run(attention, stage, &block))
+                if (!fixture_run_block(fixture, stage, &block))
                     return false;
                 fixture_collect(fixture, stage, &block);
             }
     return true;
+}
+
+size_t fixture_levels(enum kernels_level levels[KERNELS_LEVELS]) {
+    size_t count = 0;
+    for (enum kernels_level level = KERNELS_BASE; level < KERNELS_LEVELS; level++)
+        if (kernels_at(DTYPE_FLOAT32, level))
+            levels[count++] = level;
+    return count;
 }

@@ -4,6 +4,7 @@
 
 #include "core/arena.h"
 #include "core/attention.h"
+#include "core/kernels.h"
 
 #include <stddef.h>
 
@@ -11,8 +12,9 @@ struct fixture {
     struct arena arena;
     struct error error;
     struct attention attention;
-    double *rows;  /* [B,H,L,S] after fixture_run */
-    double *heads; /* [B,H,L,Dv] after fixture_run at ATTENTION_WEIGHTS */
+    enum kernels_level level; /* that blocks run at; KERNELS_LEVELS: attention_run() chooses */
+    double *rows;             /* [B,H,L,S] after fixture_run, but at ATTENTION_OUTPUT */
+    double *heads;            /* [B,H,L,Dv] after fixture_run at ATTENTION_WEIGHTS and ATTENTION_OUTPUT */
 };
 
 void fixture_init(struct fixture *fixture, enum dtype dtype);
@@ -41,3 +43,6 @@ struct mask_part *fixture_part(struct fixture *fixture, enum mask_kind kind);
 
 /* Checks, then runs all blocks of `block_rows` rows. False: a block said that a number is not finite. */
 bool fixture_run(struct fixture *fixture, enum attention_stage stage, size_t block_rows);
+
+/* The levels of kernels that this build has and this processor can run; returns how many. */
+size_t fixture_levels(enum kernels_level levels[KERNELS_LEVELS]);

@@ -91,6 +91,12 @@ static void random_case(struct fixture *fixture, struct random *random) {
     size_t heads = groups * random_size(random, 1, 3), size = random_size(random, 1, 33);
     size_t most = random_chance(random, 10) ? 300 : 24;
     size_t queries = random_size(random, 1, most), keys = random_size(random, 1, most);
+    if (random_chance(random, 5)) { /* several blocks of keys */
+        keys = random_size(random, 500, 2200);
+        queries = random_size(random, 1, 24);
+        batch = 1;
+        size = random_chance(random, 20) ? random_size(random, 500, 1200) : size;
+    }
     size_t value_size = random_size(random, 1, 20);
     attention->query = random_view(fixture, random, batch, heads, queries, size);
     attention->key = random_view(fixture, random, batch, groups, keys, size);
@@ -116,7 +122,7 @@ static double row_tolerance(const struct attention *attention, enum attention_st
         most = fmax(most, isfinite(row[i]) ? fabs(row[i]) : 0);
         size += isfinite(row[i]) ? fabs(row[i]) : 0;
     }
-    if (stage != ATTENTION_WEIGHTS || attention->normalize == ATTENTION_NONE)
+    if (stage < ATTENTION_WEIGHTS || attention->normalize == ATTENTION_NONE)
         return share * (most + 0.1);
     return attention->normalize == ATTENTION_SUM ? share * (most + 1) * (size + 1) : share * most;
 }
@@ -140,23 +146,27 @@ static void compare_case(uint64_t seed, struct fixture *fixture, enum attention_
     size_t cols = attention->value.cols, rows = attention->query.batch * heads * queries;
     double *row = fixture_take(fixture, keys, sizeof *row), *outputs = fixture_take(fixture, cols, sizeof *outputs);
     for (size_t i = 0; i < rows; i++) {
-        twin_row(attention, stage, i / queries / heads, i / queries % heads, i % queries, row, outputs);
+        twin_row(attention, stage == ATTENTION_OUTPUT ? ATTENTION_WEIGHTS : stage, i / queries / heads,
+                 i / queries % heads, i % queries, row, outputs);
         double tolerance = row_tolerance(attention, stage, row, keys);
-        compare_row(seed, "row", tolerance, fixture->rows + i * keys, row, keys);
-        if (stage == ATTENTION_WEIGHTS)
+        if (stage != ATTENTION_OUTPUT)
+            compare_row(seed, "row", tolerance, fixture->rows + i * keys, row, keys);
+        if (stage >= ATTENTION_WEIGHTS)
             compare_row(seed, "heads", heads_tolerance(attention, tolerance, keys), fixture->heads + i * cols, outputs,
                         cols);
     }
 }
 
 Test(twin, every_stage_of_random_cases_agrees) {
-    size_t compared = 0;
+    enum kernels_level levels[KERNELS_LEVELS];
+    size_t compared = 0, level_count = fixture_levels(levels);
     for (uint64_t seed = SEED_FIRST; seed < SEED_FIRST + CASES; seed++) {
         struct random random = {seed * 0x1000003};
         struct fixture fixture;
         random_case(&fixture, &random);
         size_t block_rows = random_size(&random, 1, fixture.attention.query.rows);
-        for (int stage = ATTENTION_SCORES; stage <= ATTENTION_WEIGHTS; stage++) {
+        fixture.level = levels[seed % level_count];
+        for (int stage = ATTENTION_SCORES; stage <= ATTENTION_OUTPUT; stage++) {
             bool finite = fixture_run(&fixture, (enum attention_stage)stage, block_rows);
             cr_assert(finite, "seed %llu overflows", (unsigned long long)seed);
             compare_case(seed, &fixture, (enum attention_stage)stage);
@@ -164,7 +174,7 @@ Test(twin, every_stage_of_random_cases_agrees) {
         }
         fixture_done(&fixture);
     }
-    cr_assert_eq(compared, 3 * CASES);
+    cr_assert_eq(compared, 4 * CASES);
 }
 
 Test(twin, rows_without_keys_are_the_ones_the_twin_finds) {

@@ -1,0 +1,83 @@
+/* What kernels call of each other: functions of the files in CMake's list CORE_KERNELS, for one number type and level.
+ * All arrays are contiguous unless a stride is given. */
+#pragma once
+
+#include "core/kernels.h"
+#include "core/real.h"
+
+/* tile.c: c = scale · a · b + factors · c, for `rows` ≤ TILE_ROWS rows of a and c. b lies in panels of TILE_COLS
+ * columns, b_next apart. All TILE_ROWS rows of a and whole panels of b must be readable; what they hold beyond does not
+ * matter. factors: [rows], one for each row of c; NULL: c is only written. Strides in elements. */
+struct tile {
+    size_t rows, cols, depth;
+    const real *a, *b, *factors;
+    real *c, scale;
+    size_t a_stride, b_stride, b_next, c_stride;
+};
+void REAL(tile_product)(const struct tile *tile);
+
+/* block.c: keys and values of one head, a block of keys at a time. */
+struct block_scratch {
+    real *panels;           /* the keys of a block, transposed: [panels][D][TILE_COLS] */
+    real *tail;             /* the last columns of a block's values: [keys][TILE_COLS] */
+    real *queries;          /* a group of queries: [TILE_ROWS][D] */
+    real *scores;           /* scores or weights of a group: [TILE_ROWS][keys] */
+    real *mean;             /* [Dv] */
+    real *most, *poison;    /* [count] */
+    double *sum;            /* [count] */
+    unsigned char *allowed; /* [S] */
+    size_t keys;            /* of a block; a multiple of TILE_COLS */
+};
+struct block_scratch REAL(block_scratch)(const struct attention *attention, const struct attention_block *block);
+size_t REAL(block_scratch_size)(const struct attention *attention, size_t count);
+
+/* Transposes the keys of `range` into scratch->panels. */
+void REAL(block_load_keys)(const struct attention *attention, const struct attention_block *block,
+                           struct mask_range range, const struct block_scratch *scratch);
+/* Makes the values of `range` ready. */
+void REAL(block_load_values)(const struct attention *attention, const struct attention_block *block,
+                             struct mask_range range, const struct block_scratch *scratch);
+/* Scores of rows [first, first + count) of the block, count ≤ TILE_ROWS, for the keys of `wanted` in the loaded `range`
+ * and at most a panel's more on either side. scores: of the first row and the first key of `range`. */
+void REAL(block_scores)(const struct attention *attention, const struct attention_block *block, size_t first,
+                        size_t count, struct mask_range range, struct mask_range wanted,
+                        const struct block_scratch *scratch, real *scores, size_t stride);
+/* outputs = factors · outputs + weights · values, for `count` ≤ TILE_ROWS rows and the keys of `wanted` in the loaded
+ * `range`. weights: of the first row and the first key of `wanted`; TILE_ROWS rows must be readable. */
+void REAL(block_outputs)(const struct attention *attention, const struct attention_block *block, size_t count,
+                         struct mask_range range, struct mask_range wanted, const struct block_scratch *scratch,
+                         const real *weights, size_t stride, const real *factors, real *outputs, size_t outputs_stride);
+
+/* attend.c: attention_run(); and the mask on the keys of `range` in one row, whose scores are given. most: the largest
+ * score that is left, −∞ if there is none. False: a score that counts is not finite. */
+bool REAL(attend_block)(const struct attention *attention, enum attention_stage stage,
+                        const struct attention_block *block);
+bool REAL(attend_mask)(const struct attention *attention, const struct mask_place *place, struct mask_range range,
+                       real *scores, unsigned char *allowed, real *most);
+
+/* fold.c: ATTENTION_OUTPUT, for any way to normalize but ATTENTION_SUM. */
+bool REAL(fold_block)(const struct attention *attention, const struct attention_block *block);
+
+/* mask_row.c */
+bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
+                    unsigned char *allowed);
+
+/* normalize.c: turns `count` masked scores, −∞ where disallowed and the largest of them `most`, into weights in place.
+ * False: a weight is not finite. */
+bool REAL(normalize_row)(enum attention_normalize normalize, real most, real *row, size_t count);
+double REAL(normalize_exp)(void *row, size_t count, double most, unsigned halvings);
+void REAL(normalize_divide)(real *row, size_t count, double sum);
+void REAL(normalize_drop)(real *row, size_t count); /* disallowed keys weigh nothing: −∞ becomes 0 */
+
+/* row.c and project.c */
+bool REAL(row_finite)(const void *x, size_t count);
+real REAL(row_most)(const real *x, size_t count, bool *finite); /* the largest; −∞ if there is none */
+bool REAL(row_add)(const real *x, size_t count, real *y);       /* y += x; false: an entry of y is not finite */
+double REAL(row_magnitude)(const void *x, size_t count, bool masks);
+void REAL(row_accumulate)(const void *x, double factor, size_t count, void *sum);
+bool REAL(row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
+bool REAL(project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
+                        size_t y_stride);
+
+/* table.c: all of this for kernels.c. */
+extern const struct kernels REAL(table);
