@@ -28,6 +28,11 @@ static size_t block_keys(const struct attention *attention) {
     return fit < all ? fit : all;
 }
 
+/* Features multiplied in one go. */
+static size_t block_depth(const struct attention *attention) {
+    return attention->key.cols < BLOCK_DEPTH ? attention->key.cols : BLOCK_DEPTH;
+}
+
 /* Takes `count` objects of `size` bytes; with base NULL it only counts. */
 static void *block_take(char *base, size_t *used, size_t count, size_t size) {
     char *taken = base ? base + *used : NULL;
@@ -41,7 +46,7 @@ static size_t block_lay_out(const struct attention *attention, size_t count, voi
     *scratch = (struct block_scratch){
         .panels = block_take(base, &used, keys * attention->key.cols, sizeof(real)),
         .tail = block_take(base, &used, keys * TILE_COLS, sizeof(real)),
-        .queries = block_take(base, &used, TILE_ROWS * attention->query.cols, sizeof(real)),
+        .queries = block_take(base, &used, TILE_ROWS * block_depth(attention), sizeof(real)),
         .scores = block_take(base, &used, TILE_ROWS * keys, sizeof(real)),
         .mean = block_take(base, &used, attention->value.cols, sizeof(real)),
         .most = block_take(base, &used, count, sizeof(real)),
@@ -115,19 +120,20 @@ void REAL(block_load_values)(const struct attention *attention, const struct att
         memcpy(scratch->tail + i * TILE_COLS, values + i * value->row_stride, rest * sizeof(real));
 }
 
-/* The queries of a group: where they are, or, of a group with rows missing, a copy with zeros for those, since a tile
- * reads them all. */
+/* Features [begin, begin + count) of a group of queries: where they are, or, of a group with rows missing, a copy with
+ * zeros for those, since a tile reads them all. */
 static const real *block_queries(const struct attention *attention, const struct attention_block *block, size_t first,
-                                 size_t count, real *copy, size_t *stride) {
+                                 size_t rows, size_t begin, size_t count, real *copy, size_t *stride) {
     const struct view *query = &attention->query;
-    const real *queries = (const real *)query->data + view_offset(query, block->batch, block->head, block->row + first);
+    const real *queries =
+        (const real *)query->data + view_offset(query, block->batch, block->head, block->row + first) + begin;
     *stride = query->row_stride;
-    if (count == TILE_ROWS)
+    if (rows == TILE_ROWS)
         return queries;
-    memset(copy, 0, TILE_ROWS * query->cols * sizeof(real));
-    for (size_t i = 0; i < count; i++)
-        memcpy(copy + i * query->cols, queries + i * query->row_stride, query->cols * sizeof(real));
-    *stride = query->cols;
+    memset(copy, 0, TILE_ROWS * count * sizeof(real));
+    for (size_t i = 0; i < rows; i++)
+        memcpy(copy + i * count, queries + i * query->row_stride, count * sizeof(real));
+    *stride = count;
     return copy;
 }
 
@@ -135,26 +141,29 @@ void REAL(block_scores)(const struct attention *attention, const struct attentio
                         size_t count, struct mask_range range, struct mask_range wanted,
                         const struct block_scratch *scratch, real *scores, size_t stride) {
     static const real ones[TILE_ROWS_MOST] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-    size_t depth = attention->key.cols, keys = range.end - range.begin;
+    size_t size = attention->key.cols, keys = range.end - range.begin;
     size_t key = (wanted.begin - range.begin) / TILE_COLS * TILE_COLS;
     size_t end = block_round_up(wanted.end - range.begin, TILE_COLS), queries_stride;
-    const real *queries = block_queries(attention, block, first, count, scratch->queries, &queries_stride);
-    for (size_t d = 0; d < depth; d += BLOCK_DEPTH)
+    for (size_t d = 0; d < size; d += BLOCK_DEPTH) {
+        size_t depth = size - d < BLOCK_DEPTH ? size - d : BLOCK_DEPTH;
+        const real *queries =
+            block_queries(attention, block, first, count, d, depth, scratch->queries, &queries_stride);
         REAL(tile_product)
-    (&(struct tile){
-        .rows = count,
-        .cols = (end < keys ? end : keys) - key,
-        .depth = depth - d < BLOCK_DEPTH ? depth - d : BLOCK_DEPTH,
-        .a = queries + d,
-        .b = scratch->panels + key * depth + d * TILE_COLS,
-        .factors = d > 0 ? ones : NULL,
-        .c = scores + key,
-        .scale = (real)attention->scale,
-        .a_stride = queries_stride,
-        .b_stride = TILE_COLS,
-        .b_next = depth * TILE_COLS,
-        .c_stride = stride,
-    });
+        (&(struct tile){
+            .rows = count,
+            .cols = (end < keys ? end : keys) - key,
+            .depth = depth,
+            .a = queries,
+            .b = scratch->panels + key * size + d * TILE_COLS,
+            .factors = d > 0 ? ones : NULL,
+            .c = scores + key,
+            .scale = (real)attention->scale,
+            .a_stride = queries_stride,
+            .b_stride = TILE_COLS,
+            .b_next = size * TILE_COLS,
+            .c_stride = stride,
+        });
+    }
 }
 
 void REAL(block_outputs)(const struct attention *attention, const struct attention_block *block, size_t count,

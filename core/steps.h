@@ -20,7 +20,7 @@ void REAL(tile_product)(const struct tile *tile);
 struct block_scratch {
     real *panels;           /* the keys of a block, transposed: [panels][D][TILE_COLS] */
     real *tail;             /* the last columns of a block's values: [keys][TILE_COLS] */
-    real *queries;          /* a group of queries: [TILE_ROWS][D] */
+    real *queries;          /* some features of a group of queries: [TILE_ROWS][features] */
     real *scores;           /* scores or weights of a group: [TILE_ROWS][keys] */
     real *mean;             /* [Dv] */
     real *most, *poison;    /* [count] */

@@ -1,5 +1,5 @@
 """A name tells its file: every global symbol that core/mask.c defines is `mask` or starts with `mask_`. Kernels, which
-are compiled once per number type, end in _f32 or _f64."""
+are compiled once for each number type and level of processor, end in these: _f32_base, _f64_avx2 …"""
 
 import pathlib
 import re
@@ -21,7 +21,7 @@ def check_objects(folder):
     objects = [path for layer in policy.LAYERS for path in sorted((folder / layer).rglob("*.o"))]
     for path in objects:
         stem = path.name.split(".")[0]
-        kernel = re.search(r"kernels_(f32|f64)\.dir", str(path))
+        kernel = re.search(r"kernels_(f(?:32|64)_\w+)\.dir", str(path))
         for symbol in symbols(path):
             if symbol == "main" and stem == "main":
                 continue
@@ -52,6 +52,7 @@ policy.run(check, [
      "stray does not start with planted_"),
     ("a variable of another name", policy.append("api/planted.c", "int planting = 1;\n"), "planting does not start"),
     ("a kernel without its type",
-     policy.append("core/kernels_f32.dir/planted.c", "void planted_row(void) {}\n"), "does not end in _f32"),
+     policy.append("core/kernels_f32_base.dir/planted.c", "void planted_row(void) {}\n"),
+     "does not end in _f32_base"),
     ("a main() elsewhere", policy.append("server/planted.c", "int main(void) { return 0; }\n"), "main does not start"),
 ])
