@@ -1,5 +1,7 @@
-/* Base64 (RFC 4648 section 4), plain: three bytes to four characters by table and back. */
+/* Base64 (RFC 4648 section 4): three bytes to four characters by table and back, after whole batches by vectors. */
 #include "api/base64.h"
+
+#include "api/base64_batch.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -15,6 +17,12 @@ size_t base64_encoded_size(size_t size) {
 
 char *base64_encode(const void *data, size_t size, char *text) {
     const unsigned char *bytes = data;
+    if (base64_batch_usable()) {
+        size_t done = base64_batch_encode(bytes, size, text);
+        bytes += done;
+        size -= done;
+        text += done / 3 * 4;
+    }
     for (; size >= 3; size -= 3, bytes += 3) {
         uint32_t group = (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
         *text++ = base64_alphabet[group >> 18];
@@ -67,6 +75,11 @@ const char *base64_decode(const char *text, size_t size, void *data) {
     unsigned char *bytes = data;
     size_t padding = size * 3 / 4 - base64_decoded_size(text, size);
     const char *end = text + size - (padding > 0 ? 4 : 0);
+    if (base64_batch_usable()) {
+        size_t done = base64_batch_decode(text, (size_t)(end - text), bytes);
+        text += done;
+        bytes += done / 4 * 3;
+    }
     for (; text < end; text += 4) {
         uint32_t a = table[(unsigned char)text[0]], b = table[(unsigned char)text[1]];
         uint32_t c = table[(unsigned char)text[2]], d = table[(unsigned char)text[3]];

@@ -22,31 +22,38 @@ size_t encode_size(const struct encode *encode, size_t count) {
     }
     if (encode->b64)
         return base64_encoded_size(count * cols * dtype_size(encode->dtype)) + ENCODE_OPENING;
-    return count * (cols * number + ENCODE_ROW_BRACKETS) + ENCODE_OPENING;
+    return count * (cols * number + ENCODE_ROW_BRACKETS) + ENCODE_OPENING + NUMBER_SPILL;
 }
 
-static char *encode_number(const struct encode *encode, double value, char *text) {
-    if (encode->decimals >= 0)
-        return number_write_fixed(value, encode->decimals, text);
-    return encode->dtype == DTYPE_FLOAT32 ? number_write_f32((float)value, text) : number_write_f64(value, text);
+/* Numbers of a row from `first` on, a comma after each, up to one that is not finite: how many. */
+static size_t encode_finite_numbers(const struct encode *encode, const void *row, size_t first, size_t cols,
+                                    char **text) {
+    size_t count = cols - first;
+    if (encode->dtype == DTYPE_FLOAT32) {
+        const float *values = (const float *)row + first;
+        return encode->decimals >= 0 ? number_fixed_row_f32(values, count, encode->decimals, text)
+                                     : number_write_row_f32(values, count, text);
+    }
+    const double *values = (const double *)row + first;
+    return encode->decimals >= 0 ? number_fixed_row_f64(values, count, encode->decimals, text)
+                                 : number_write_row_f64(values, count, text);
+}
+
+/* The number is −∞, which this result writes as null. */
+static bool encode_is_null(const struct encode *encode, const void *row, size_t i) {
+    double value = encode->dtype == DTYPE_FLOAT32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
+    return encode->null_minus_inf && value == -INFINITY;
 }
 
 /* One row's numbers, commas between. NULL: one is not finite. */
 static char *encode_row(const struct encode *encode, const void *row, size_t cols, char *text) {
-    for (size_t i = 0; i < cols; i++) {
-        double value = encode->dtype == DTYPE_FLOAT32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
-        if (i > 0)
-            *text++ = ',';
-        if (isfinite(value)) {
-            text = encode_number(encode, value, text);
-        } else if (encode->null_minus_inf && value == -INFINITY) {
-            memcpy(text, "null", 4);
-            text += 4;
-        } else {
+    for (size_t i = 0; (i += encode_finite_numbers(encode, row, i, cols, &text)) < cols; i++) {
+        if (!encode_is_null(encode, row, i))
             return NULL;
-        }
+        memcpy(text, "null,", 5);
+        text += 5;
     }
-    return text;
+    return text - 1;
 }
 
 /* How many of the axes before the row's begin (or, with the row's successor, end) at a row. */
@@ -84,7 +91,7 @@ static bool encode_nested(const struct encode *encode, size_t first, size_t coun
 static bool encode_finite(const struct encode *encode, const void *row, size_t cols) {
     for (size_t i = 0; i < cols; i++) {
         double value = encode->dtype == DTYPE_FLOAT32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
-        if (!isfinite(value) && !(encode->null_minus_inf && value == -INFINITY))
+        if (!isfinite(value) && !encode_is_null(encode, row, i))
             return false;
     }
     return true;

@@ -1,7 +1,6 @@
 /* Takes the numbers out of a body before jansson sees it: see scan.h. The envelope's side is here, arrays of numbers
  * are read in scan_array.c. */
 #include "api/number.h"
-#include "api/number_codec.h"
 #include "api/scan_array.h"
 #include "api/scan_token.h"
 
@@ -135,14 +134,15 @@ static bool scan_stop(struct scanner *scanner, const char *text) {
 
 /* One number by itself. */
 static bool scan_number(struct scanner *scanner, const char **text) {
-    const char *end = number_end(*text, scanner->end);
-    bool leading_zero = end != NULL && end < scanner->end && *end >= '0' && *end <= '9';
+    double number;
+    const char *end = number_read_f64(*text, &number);
+    bool leading_zero = end != NULL && *end >= '0' && *end <= '9';
     if (end == NULL || leading_zero)
         return scan_stop(scanner, *text);
     struct scan_item *item = scan_new_item(scanner);
     if (item == NULL)
         return false;
-    item->number = number_codec_read_f64(*text, end);
+    item->number = number;
     item->has_numbers = true;
     item->count = 1;
     if (!scan_replace(scanner, item, *text, end))

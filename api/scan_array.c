@@ -4,7 +4,6 @@
  * later is a fault of the item, and only the first one is kept. The grammar is RFC 8259's, as everywhere. */
 #include "api/scan_array.h"
 #include "api/number.h"
-#include "api/number_codec.h"
 #include "api/scan_token.h"
 
 #include <math.h>
@@ -64,23 +63,43 @@ static const char *scan_array_literal(struct scan_array_state *state, const char
 
 /* A number at `text`: its end, or NULL. */
 static const char *scan_array_number(struct scan_array_state *state, const char *text) {
-    const char *end = number_end(text, state->scanner->end);
-    if (end == NULL)
-        return NULL;
+    struct scan_item *item = state->item;
+    const char *end;
     bool finite;
     if (state->scanner->scan->dtype == DTYPE_FLOAT32) {
-        float value = number_codec_read_f32(text, end);
-        ((float *)state->item->values)[state->item->count] = value;
-        finite = isfinite(value);
+        float *value = (float *)item->values + item->count;
+        end = number_read_f32(text, value);
+        finite = end == NULL || isfinite(*value);
     } else {
-        double value = number_codec_read_f64(text, end);
-        ((double *)state->item->values)[state->item->count] = value;
-        finite = isfinite(value);
+        double *value = (double *)item->values + item->count;
+        end = number_read_f64(text, value);
+        finite = end == NULL || isfinite(*value);
     }
     if (!finite)
         scan_array_fault(state, ERROR_NOT_FINITE, end, state->depth, 0, 0);
-    state->item->has_numbers = true;
+    item->has_numbers = item->has_numbers || end != NULL;
     return end;
+}
+
+/* Nearly all there is to read: finite numbers in a row, of the right rank and within the limit. Moves *text to the end
+ * of the last one that is so. */
+static bool scan_array_row(struct scan_array_state *state, const char **text) {
+    struct scan_item *item = state->item;
+    struct scanner *scanner = state->scanner;
+    size_t room = scanner->limits->elements - item->count;
+    if (item->rank != 0 && item->rank != state->depth)
+        return false;
+    struct number_span body = {scanner->scan->body, scanner->end};
+    size_t count = scanner->scan->dtype == DTYPE_FLOAT32
+                       ? number_row_read_f32(text, body, (float *)item->values + item->count, room)
+                       : number_row_read_f64(text, body, (double *)item->values + item->count, room);
+    if (count == 0)
+        return false;
+    item->rank = state->depth;
+    item->has_numbers = true;
+    item->count += count;
+    state->counts[state->depth - 1] += count;
+    return true;
 }
 
 /* One scalar of the array. */
@@ -172,7 +191,7 @@ enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *ite
             scan_array_fault(&state, ERROR_WRONG_TYPE, text + 1, state.depth, 0, 0);
             *array_end = text;
             return scan_array_skip(&state, array_end);
-        } else {
+        } else if (!scan_array_row(&state, &text)) {
             text = scan_array_scalar(&state, text);
             if (text == NULL)
                 return SCAN_ARRAY_NOT_JSON;

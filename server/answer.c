@@ -12,9 +12,9 @@ static void answer_timing(const struct exchange *exchange, answer_add *add, void
     if (exchange->streamed || reply->status != 200 || reply->parse_ms + reply->compute_ms + reply->encode_ms <= 0)
         return;
     char text[3 * NUMBER_MAX_FIXED + 64], *end = stpcpy(text, "parse;dur=");
-    end = stpcpy(number_write_fixed(reply->parse_ms, 3, end), ", compute;dur=");
-    end = stpcpy(number_write_fixed(reply->compute_ms, 3, end), ", encode;dur=");
-    *number_write_fixed(reply->encode_ms, 3, end) = '\0';
+    end = stpcpy(number_fixed_f64(reply->parse_ms, 3, end), ", compute;dur=");
+    end = stpcpy(number_fixed_f64(reply->compute_ms, 3, end), ", encode;dur=");
+    *number_fixed_f64(reply->encode_ms, 3, end) = '\0';
     add(context, "Server-Timing", text);
 }
 

@@ -10,13 +10,13 @@ set -eu
 # A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
 packages_of() {
     case $1 in
-    build) echo gcc:gcc g++:g++ cmake:cmake make:make pkg-config:pkg-config \
+    build) echo gcc:gcc cmake:cmake make:make pkg-config:pkg-config \
         libmicrohttpd-dev libjansson-dev libopenblas-pthread-dev ;;
     runtime) echo libmicrohttpd12 libjansson4 libopenblas0-pthread ;;
     run) echo curl:curl ;;
-    test) echo libcriterion-dev clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
+    test) echo libcriterion-dev g++:g++ clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
         python3:python3 git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
-    bench) echo wrk:wrk python3-venv ;;
+    bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
     container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
         util-linux:unshare ;;
     *)

@@ -1,6 +1,6 @@
-/* api/number.c and api/number_codec.cc: the grammar, and that writing is shortest and reads back to the same bits. */
+/* api/number_read.c, number_write.c and number_fixed.c one number at a time: the grammar, and that writing is shortest
+ * and reads back to the same bits. Rows are tested in test_number_row.c. */
 #include "api/number.h"
-#include "api/number_codec.h"
 
 #include "tests/core/random.h"
 
@@ -11,28 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where a number ends; reading it as float32 or float64 must agree. */
+static const char *end_of(const char *text) {
+    float single;
+    double number;
+    const char *end = number_read_f64(text, &number);
+    cr_assert_eq(number_read_f32(text, &single), end, "%s", text);
+    return end;
+}
+
 Test(number, the_grammar_is_rfc_8259s) {
     static const char *const whole[] = {"0",   "-0",      "1",    "12",        "1.5",   "-1.5",
                                         "0.0", "0.10",    "1e5",  "1E5",       "1e+5",  "1e-5",
                                         "0e0", "-0.0e-0", "1e05", "123456789", "9e999", "1.0E+2"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         const char *text = whole[i], *end = text + strlen(text);
-        cr_assert_eq(number_end(text, end), end, "%s", text);
+        cr_assert_eq(end_of(text), end, "%s", text);
     }
     static const char *const none[] = {"",    "-",  "+1",  ".5",       "1.",        "-.5", "1.e5", "1e", "1e+",
                                        "1e-", "e5", "NaN", "Infinity", "-Infinity", "--1", "- 1",  " 1", "1.5e"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        cr_assert_null(number_end(none[i], none[i] + strlen(none[i])), "%s", none[i]);
+        cr_assert_null(end_of(none[i]), "%s", none[i]);
 }
 
 Test(number, ends_before_what_is_no_part_of_it) {
     static const char *const rows[][2] = {{"01", "0"},  {"1,", "1"},   {"-0]", "-0"},    {"1.5.2", "1.5"},
                                           {"1 2", "1"}, {"0x10", "0"}, {"1e5e5", "1e5"}, {"12\n", "12"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cr_assert_eq(number_end(rows[i][0], rows[i][0] + strlen(rows[i][0])), rows[i][0] + strlen(rows[i][1]), "%s",
-                     rows[i][0]);
-    const char text[] = "12345";
-    cr_assert_eq(number_end(text, text + 3), text + 3); /* digits beyond the end are not looked at */
+        cr_assert_eq(end_of(rows[i][0]), rows[i][0] + strlen(rows[i][1]), "%s", rows[i][0]);
 }
 
 /* The digits of a text without its sign, point, exponent and the zeros at both ends. */
@@ -67,15 +73,18 @@ static bool reads_back(const char *text, double value, bool is_float) {
 
 /* Writes a value, reads it back, and looks for a shorter text that does as well. */
 static void is_shortest(double value, bool is_float) {
-    char text[40];
+    char text[64];
     char *end = is_float ? number_write_f32((float)value, text) : number_write_f64(value, text);
     size_t most = is_float ? NUMBER_MAX_F32 : NUMBER_MAX_F64;
     cr_assert_lt((size_t)(end - text), most, "%.17g", value); /* and a comma */
     *end = '\0';
-    cr_assert_eq(number_end(text, end), end, "%s", text);
+    cr_assert_eq(end_of(text), end, "%s", text);
     double back = is_float ? (double)strtof(text, NULL) : strtod(text, NULL);
     cr_assert_eq(memcmp(&back, &value, sizeof back), 0, "%.17g is written %s", value, text);
-    back = is_float ? (double)number_codec_read_f32(text, end) : number_codec_read_f64(text, end);
+    float single;
+    number_read_f32(text, &single);
+    number_read_f64(text, &back);
+    back = is_float ? (double)single : back;
     cr_assert_eq(memcmp(&back, &value, sizeof back), 0, "%.17g is read as %.17g", value, back);
 
     char digits[400], rounded[64], down[64], up[64];
@@ -139,7 +148,7 @@ Test(number, doubles_are_written_shortest) {
 
 Test(number, powers_of_ten_are_a_one_and_zeros) {
     for (int power = -323; power <= 308; power++) {
-        char text[40], digits[400];
+        char text[64], digits[400];
         snprintf(text, sizeof text, "1e%d", power);
         double value = strtod(text, NULL);
         is_shortest(value, false);
@@ -179,11 +188,11 @@ Test(number, the_layout_is_ecmascripts) {
                 {DBL_MIN, "2.2250738585072014e-308"},
                 {5e-324, "5e-324"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[40];
+        char text[64];
         *number_write_f64(rows[i].value, text) = '\0';
         cr_assert_str_eq(text, rows[i].text);
     }
-    char text[40];
+    char text[64];
     *number_write_f32(0.1f, text) = '\0';
     cr_assert_str_eq(text, "0.1");
     *number_write_f32(FLT_MAX, text) = '\0';
@@ -192,11 +201,12 @@ Test(number, the_layout_is_ecmascripts) {
     cr_assert_str_eq(text, "16777216");
 }
 
-/* Reads a text with the codec as the library does. */
+/* Reads a text as the library does. */
 static void is_read_alike(const char *text) {
-    const char *end = text + strlen(text);
-    float single = number_codec_read_f32(text, end), single_right = strtof(text, NULL);
-    double number = number_codec_read_f64(text, end), number_right = strtod(text, NULL);
+    float single = 0, single_right = strtof(text, NULL);
+    double number = 0, number_right = strtod(text, NULL);
+    number_read_f32(text, &single);
+    number_read_f64(text, &number);
     cr_assert_eq(memcmp(&single, &single_right, sizeof single), 0, "%s is %a, not %a", text, (double)single,
                  (double)single_right);
     cr_assert_eq(memcmp(&number, &number_right, sizeof number), 0, "%s is %a, not %a", text, number, number_right);
@@ -271,12 +281,12 @@ Test(number, decimals_are_printfs) {
         if (!isfinite(value))
             continue;
         int decimals = (int)(round % 18);
-        char text[NUMBER_MAX_FIXED + 1], wanted[NUMBER_MAX_FIXED + 1];
-        char *end = number_write_fixed(value, decimals, text);
+        char text[NUMBER_MAX_FIXED + NUMBER_SPILL], wanted[NUMBER_MAX_FIXED + 1];
+        char *end = number_fixed_f64(value, decimals, text);
         cr_assert_lt(end - text, NUMBER_MAX_FIXED); /* and a comma */
         *end = '\0';
         snprintf(wanted, sizeof wanted, "%.*f", decimals, value);
         cr_assert_str_eq(text, wanted);
-        cr_assert_eq(number_end(text, end), end, "%s", text);
+        cr_assert_eq(end_of(text), end, "%s", text);
     }
 }
