@@ -88,7 +88,9 @@ static size_t proof_middle(struct random *random, char *text) {
             value = 1;
         middle = ((long double)value + (long double)nextafter(value, INFINITY)) / 2;
     }
-    size_t size = (size_t)snprintf(text, TEXT_MAX, "%.*Le", (int)random_size(random, 15, 780), middle);
+    if (random_chance(random, 50)) /* cut off or not, and short enough for the fast way */
+        return (size_t)snprintf(text, TEXT_MAX, "%.*Lf", (int)random_size(random, 12, 26), fmodl(middle, 16));
+    snprintf(text, TEXT_MAX, "%.*Le", (int)random_size(random, 15, 780), middle);
     char *mark = strchr(text, 'e');
     char exponent[16];
     strcpy(exponent, mark);
@@ -101,7 +103,7 @@ static size_t proof_middle(struct random *random, char *text) {
             mark[-1]--;
     }
     strcpy(mark, exponent);
-    return size = strlen(text);
+    return strlen(text);
 }
 
 static size_t proof_decimal(struct random *random, char *text) {
