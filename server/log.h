@@ -1,4 +1,4 @@
-/* Log lines: key-value pairs in logfmt or JSON, one write() a line. */
+/* Log lines: key-value pairs in logfmt or JSON, each whole. */
 #pragma once
 
 #include <pthread.h>

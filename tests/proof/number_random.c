@@ -1,5 +1,6 @@
-/* Proof by numbers: random doubles are written as the library writes them and read back to their bits, and random texts
- * are read as the library reads them, as float64 and as float32; one by one and by the row.
+/* Proof by numbers: random doubles are written as the library writes them and read back to their bits, random texts are
+ * read as the library reads them, as float64 and as float32, and with decimals both types are written as printf writes
+ * them; one by one and by the row.
  *
  *     number_random [count of each] [seed]
  *
@@ -9,6 +10,7 @@
 #include "tests/core/random.h"
 #include "tests/number_library.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -106,6 +108,50 @@ static size_t proof_middle(struct random *random, char *text) {
     return strlen(text);
 }
 
+/* What decimals are hard for: halfway between two of them, and just below a power of ten, where nines carry. */
+static double proof_rounded(struct random *random) {
+    double whole = (double)random_size(random, 0, random_chance(random, 50) ? 20 : 1 << 20);
+    switch (random_size(random, 0, 3)) {
+    case 0:
+        return ldexp(whole * 2 + 1, -(int)random_size(random, 1, 20));
+    case 1:
+        return pow(10, (double)random_size(random, 0, 6)) - ldexp(whole, -(int)random_size(random, 20, 45));
+    case 2:
+        return whole / pow(10, (double)random_size(random, 1, 17));
+    default:
+        return proof_double(random);
+    }
+}
+
+/* A row with decimals in both types; an eighth as many as of the others, since printf is slow. */
+static void proof_fixed(struct random *random) {
+    enum { FEW = ROW / 8 };
+    static char row[FEW * NUMBER_MAX_FIXED + NUMBER_SPILL];
+    double doubles[FEW];
+    float singles[FEW];
+    int decimals = (int)random_size(random, 0, 17);
+    for (size_t i = 0; i < FEW; i++) {
+        doubles[i] = proof_rounded(random) * (random_chance(random, 30) ? -1 : 1);
+        singles[i] = fabs(doubles[i]) <= FLT_MAX ? (float)doubles[i] : 0.5f;
+    }
+    for (size_t pass = 0; pass < 2; pass++) {
+        char *row_end = row;
+        size_t written = pass == 0 ? number_fixed_row_f64(doubles, FEW, decimals, &row_end)
+                                   : number_fixed_row_f32(singles, FEW, decimals, &row_end);
+        if (written != FEW)
+            proof_fail("a row with decimals is cut short", 0, 0);
+        const char *text = row;
+        for (size_t i = 0; i < FEW; i++) {
+            char library[NUMBER_MAX_FIXED + 1];
+            double value = pass == 0 ? doubles[i] : (double)singles[i];
+            size_t size = (size_t)snprintf(library, sizeof library, "%.*f,", decimals, value);
+            if (memcmp(text, library, size) != 0)
+                proof_fail(library, value, value);
+            text += size;
+        }
+    }
+}
+
 static size_t proof_decimal(struct random *random, char *text) {
     size_t size = 0, whole = random_chance(random, 70) ? 1 : random_size(random, 1, 12);
     size_t places = random_size(random, 0, random_chance(random, 90) ? 19 : 30);
@@ -188,11 +234,12 @@ int main(int argc, char **argv) {
     struct random random = {seed};
     for (uint64_t i = 0; i < count; i += ROW) {
         proof_write(&random);
+        proof_fixed(&random);
         proof_read(&random);
         proof_read(&random);
     }
-    printf("%" PRIu64 " doubles written and read back, and as many texts read as both types, as the library does (seed "
-           "%" PRIu64 ")\n",
+    printf("%" PRIu64 " doubles written and read back, as many texts read as both types, and an eighth as many written "
+           "with decimals, as the library does (seed %" PRIu64 ")\n",
            count, seed);
     return 0;
 }
