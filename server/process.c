@@ -2,11 +2,17 @@
  * in a handler; a blocked signal also reaches process 1 of a container, whose default action would be to ignore it. */
 #include "server/process.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+
+/* Blocks of this size come from memory that is kept, up to so many bytes at each heap's end: given back after every
+ * request and faulted in anew for the next, its pages took a fifth of a 512×64 request's time. Larger ones, the tensors
+ * of large requests, still go back to the system at once. */
+enum { PROCESS_KEPT_BLOCK_BYTES = 4 << 20, PROCESS_KEPT_BYTES = 8 << 20 };
 
 static sigset_t process_signals(void) {
     sigset_t set;
@@ -23,6 +29,9 @@ void process_prepare(void) {
         signal(ignored[i], SIG_IGN);
     sigset_t set = process_signals();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+    mallopt(M_MMAP_THRESHOLD, PROCESS_KEPT_BLOCK_BYTES);
+    mallopt(M_TRIM_THRESHOLD, PROCESS_KEPT_BYTES);
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
