@@ -147,48 +147,51 @@ static bool decode_dtype(const struct decoder *decoder, const json_t *root) {
     return true;
 }
 
-/* The name is known, supported, and belongs to the route. */
-static bool decode_check_name(const struct decoder *decoder, const char *name) {
-    struct value_pointer pointer = value_child("", name);
+/* The row of a name that is known, supported, and belongs to the route; NULL with an error. */
+static const struct member *decode_member(const struct decoder *decoder, const char *name, bool is_null) {
     const struct member *member = member_find(name);
+    if (member != NULL && is_null)
+        return member;
+    struct value_pointer pointer = value_child("", name);
     const char *nearest = member == NULL ? member_nearest(name) : NULL;
     if (nearest != NULL) {
         error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
                   "There is no member \"%.60s\": did you mean \"%s\"?", name, nearest);
-        return error_expected(decoder->error, "\"%s\"", nearest);
+        error_expected(decoder->error, "\"%s\"", nearest);
+        return NULL;
     }
-    if (member == NULL)
-        return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
-                         "There is no member \"%.60s\": GET /v1/attention lists all members.", name);
+    if (member == NULL) {
+        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
+                  "There is no member \"%.60s\": GET /v1/attention lists all members.", name);
+        return NULL;
+    }
     for (size_t i = 0; i < ROUTE_REFUSED_MAX && decoder->route->refused[i] != NULL; i++)
-        if (strcmp(name, decoder->route->refused[i]) == 0)
-            return error_set(decoder->error, ERROR_WRONG_ROUTE, pointer.text,
-                             "%s does not take \"%s\": send it to %s, or to /v1/attention, which takes every member.",
-                             decoder->route->path, name, decoder->route->instead);
-    if (member->decode == NULL)
-        return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer.text,
-                         "\"%s\" is not supported yet: leave it out.", name);
-    return true;
+        if (strcmp(name, decoder->route->refused[i]) == 0) {
+            error_set(decoder->error, ERROR_WRONG_ROUTE, pointer.text,
+                      "%s does not take \"%s\": send it to %s, or to /v1/attention, which takes every member.",
+                      decoder->route->path, name, decoder->route->instead);
+            return NULL;
+        }
+    if (member->decode != NULL)
+        return member;
+    error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer.text, "\"%s\" is not supported yet: leave it out.", name);
+    return NULL;
 }
 
 /* Every member of the root in the table's order. */
 static bool decode_members(struct decoder *decoder, const json_t *root) {
+    const json_t *given[MEMBER_MAX] = {NULL};
     const char *name;
     json_t *json;
     json_object_foreach((json_t *)root, name, json) {
-        if (!json_is_null(json) && !decode_check_name(decoder, name))
+        const struct member *member = decode_member(decoder, name, json_is_null(json));
+        if (member == NULL)
             return false;
-        if (json_is_null(json) && member_find(name) == NULL && !decode_check_name(decoder, name))
-            return false;
+        given[member - member_at(0)] = json_is_null(json) ? NULL : json;
     }
-    for (size_t i = 0; member_at(i) != NULL; i++) {
-        const struct member *member = member_at(i);
-        json = json_object_get(root, member->name);
-        if (json == NULL || json_is_null(json))
-            continue;
-        if (!member->decode(decoder, json, value_child("", member->name).text))
+    for (size_t i = 0; member_at(i) != NULL; i++)
+        if (given[i] != NULL && !member_at(i)->decode(decoder, given[i], value_child("", member_at(i)->name).text))
             return false;
-    }
     return decode_tokens_finish(decoder);
 }
 

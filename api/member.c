@@ -225,6 +225,7 @@ static const struct member member_table[] = {
 };
 
 enum { MEMBER_COUNT = sizeof member_table / sizeof *member_table };
+_Static_assert(MEMBER_COUNT <= (int)MEMBER_MAX, "callers keep arrays of MEMBER_MAX");
 
 const struct member *member_at(size_t index) {
     return index < MEMBER_COUNT ? &member_table[index] : NULL;

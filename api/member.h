@@ -13,6 +13,8 @@ struct member {
     const char *otherwise; /* the default, NULL: none */
 };
 
+enum { MEMBER_MAX = 64 }; /* rows, at most */
+
 /* The row at an index, NULL past the last. */
 const struct member *member_at(size_t index);
 

@@ -121,21 +121,21 @@ void log_ms(struct log_line *line, const char *key, double value) {
         line->size = before;
 }
 
-/* 2026-01-31T23:59:59.999Z. */
+/* 2026-01-31T23:59:59.999Z. The date is made once a second: it took a fourth of a line's time. */
 static void log_time(struct log_line *line) {
+    static _Thread_local time_t second = -1;
+    static _Thread_local char date[32];
     struct timespec now;
-    struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    const int fields[] = {utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec};
-    static const char *const before[] = {"", "-", "-", "T", ":", ":"};
+    if (now.tv_sec != second) {
+        struct tm utc;
+        second = now.tv_sec;
+        gmtime_r(&second, &utc);
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S.", &utc);
+    }
     log_key(line, "time");
     log_string(line, line->json ? "\"" : "");
-    for (size_t i = 0; i < 6; i++) {
-        log_string(line, before[i]);
-        log_digits(line, (uint64_t)fields[i], i == 0 ? 4 : 2);
-    }
-    log_string(line, ".");
+    log_string(line, date);
     log_digits(line, (uint64_t)now.tv_nsec / 1000000, 3);
     log_string(line, line->json ? "Z\"" : "Z");
 }
