@@ -4,7 +4,8 @@
 /* Sizes of a part, measured: large enough that handing it out costs nothing, small enough that its rows stay in cache
  * and a few blocks of text in a few MiB. */
 enum {
-    JOB_CUT_NUMBERS = 1 << 15,        /* numbers written by one part */
+    JOB_CUT_NUMBERS = 1 << 14,        /* numbers written by one part as text */
+    JOB_CUT_B64_NUMBERS = 1 << 15,    /* and as base64, which is shorter and sooner done */
     JOB_CUT_SILENT_NUMBERS = 1 << 18, /* weights computed by one part that writes nothing */
     JOB_CUT_ROWS_LEAST = 12,          /* of a silent part: a matrix product needs some rows to be fast */
     JOB_CUT_ROWS_MOST = 192,
@@ -47,7 +48,8 @@ static void job_cut_raise(size_t *most, size_t size) {
 static void job_cut_result(struct job *job, enum result result, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, result);
     size_t cols = encode.shape[encode.rank - 1];
-    size_t rows = job_cut_rows(JOB_CUT_NUMBERS, cols, ENCODE_ROWS_MULTIPLE, JOB_CUT_NUMBERS);
+    size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
+    size_t rows = job_cut_rows(numbers, cols, ENCODE_ROWS_MULTIPLE, numbers);
     struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, encode.rows, rows, barrier);
     phase->result = result;
     phase->encode = encode;
