@@ -1,7 +1,7 @@
-/* api/number_row.c and api/number_batch.c: rows are written and read as the library does it number by number, and no
- * byte outside the text is touched. */
+/* api/number_row.c, api/number_level.c and api/number_batch.c: rows are written and read as the library does it number
+ * by number, and no byte outside the text is touched. */
 #include "api/number.h"
-#include "api/number_batch.h"
+#include "api/number_level.h"
 
 #include "tests/core/random.h"
 #include "tests/number_library.h"
@@ -231,19 +231,32 @@ Test(number_row, numbers_are_read_wherever_they_stand) {
     }
 }
 
-/* Writes a row and compares with the library; `room` bytes are exactly as many as are promised to do. */
+/* number_write_row_f32() at a level, or for NUMBER_LEVELS itself; NULL if this processor is without it. */
+static size_t (*row_writer(enum number_level level))(const float *, size_t, char **) {
+    if (level == NUMBER_LEVELS)
+        return number_write_row_f32;
+    const struct number_level_rows *rows = number_level_at(level);
+    return rows != NULL ? rows->write_f32 : NULL;
+}
+
+/* Writes a row in each of these ways and compares with the library; `room` bytes are exactly as many as are promised to
+ * do. */
 static void is_written_f32(const float *values, size_t count) {
     size_t room = count * NUMBER_MAX_F32 + NUMBER_SPILL;
-    char *text = malloc(room), *end = text, *place = text, library[NUMBER_LIBRARY_MAX];
-    cr_assert_eq(number_write_row_f32(values, count, &end), count);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = (size_t)(number_library_write_f32(values[i], library) - library);
-        cr_assert(memcmp(place, library, size) == 0 && place[size] == ',', "%a: %.*s", (double)values[i], (int)size,
-                  place);
-        place += size + 1;
+    for (enum number_level level = NUMBER_LEVEL_BASE; level <= NUMBER_LEVELS; level++) {
+        if (row_writer(level) == NULL)
+            continue;
+        char *text = malloc(room), *end = text, *place = text, library[NUMBER_LIBRARY_MAX];
+        cr_assert_eq(row_writer(level)(values, count, &end), count);
+        for (size_t i = 0; i < count; i++) {
+            size_t size = (size_t)(number_library_write_f32(values[i], library) - library);
+            cr_assert(memcmp(place, library, size) == 0 && place[size] == ',', "%a at level %d: %.*s",
+                      (double)values[i], (int)level, (int)size, place);
+            place += size + 1;
+        }
+        cr_assert_eq(place, end);
+        free(text);
     }
-    cr_assert_eq(place, end);
-    free(text);
 }
 
 static void is_written_f64(const double *values, size_t count) {
@@ -289,6 +302,15 @@ Test(number_row, is_written_as_the_library_writes_numbers) {
     }
 }
 
+Test(number_row, the_best_level_is_the_highest) {
+    const struct number_level_rows *highest = NULL;
+    for (enum number_level level = NUMBER_LEVEL_BASE; level < NUMBER_LEVELS; level++)
+        if (number_level_at(level) != NULL)
+            highest = number_level_at(level);
+    cr_assert_eq(number_level_best(), highest);
+    cr_assert_null(number_level_at(NUMBER_LEVELS));
+}
+
 Test(number_row, every_exponent_and_its_ends_are_written) {
     float values[6];
     for (uint32_t exponent = 0; exponent < 255; exponent++) {
@@ -311,9 +333,15 @@ Test(number_row, writing_stops_at_what_is_not_finite) {
     const float singles[] = {1, 2.5f, -INFINITY, 4};
     const double doubles[] = {1, 2.5, NAN, 4};
     char text[4 * NUMBER_MAX_F64 + NUMBER_SPILL], *end = text;
-    cr_assert_eq(number_write_row_f32(singles, 4, &end), 2);
-    cr_assert_eq(memcmp(text, "1,2.5,", 6), 0);
-    cr_assert_eq(end, text + 6);
+    for (enum number_level level = NUMBER_LEVEL_BASE; level <= NUMBER_LEVELS; level++) {
+        if (row_writer(level) == NULL)
+            continue;
+        end = text;
+        memset(text, 0, sizeof text);
+        cr_assert_eq(row_writer(level)(singles, 4, &end), 2);
+        cr_assert_eq(memcmp(text, "1,2.5,", 6), 0);
+        cr_assert_eq(end, text + 6);
+    }
     end = text;
     cr_assert_eq(number_write_row_f64(doubles, 4, &end), 2);
     cr_assert_eq(end, text + 6);
