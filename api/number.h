@@ -40,5 +40,6 @@ size_t number_write_row_f64(const double *values, size_t count, char **text);
 size_t number_fixed_row_f32(const float *values, size_t count, int decimals, char **text);
 size_t number_fixed_row_f64(const double *values, size_t count, int decimals, char **text);
 
-/* number_write_row_f32() without vectors: what every processor can. */
+/* The same without vectors: what every processor can. */
 size_t number_write_each_f32(const float *values, size_t count, char **text);
+size_t number_fixed_each_f32(const float *values, size_t count, int decimals, char **text);

@@ -16,37 +16,13 @@
 
 #include "api/number.h"
 #include "api/number_digits.h"
+#include "api/number_lanes.h"
 #include "api/number_powers.h"
 
-#include <immintrin.h>
 #include <math.h>
-
-#define NUMBER_BATCH_PASTE(name, level) name##_##level
-#define NUMBER_BATCH_NAME(name, level) NUMBER_BATCH_PASTE(name, level)
-
-/* The two instructions that compilers do not find by themselves: products of the lower halves of lanes, and sums of the
- * eight bytes of a lane. */
-#ifdef __AVX512F__
-enum { NUMBER_BATCH_LANES = 8 };
-#define NUMBER_BATCH_MULTIPLY(a, b) _mm512_mul_epu32((__m512i)(a), (__m512i)(b))
-#define NUMBER_BATCH_ADD_BYTES(a) _mm512_sad_epu8((__m512i)(a), _mm512_setzero_si512())
-#else
-enum { NUMBER_BATCH_LANES = 4 };
-#define NUMBER_BATCH_MULTIPLY(a, b) _mm256_mul_epu32((__m256i)(a), (__m256i)(b))
-#define NUMBER_BATCH_ADD_BYTES(a) _mm256_sad_epu8((__m256i)(a), _mm256_setzero_si256())
-#endif
-
-enum { NUMBER_BATCH_COUNT = 64 };
 
 /* Added where something must not be negative: to exponents of ten, and to the place of the point. */
 enum { NUMBER_BATCH_TEN = 64, NUMBER_BATCH_POINT = 64 };
-
-typedef uint64_t number_batch_lanes __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef int64_t number_batch_signed __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-/* The same bits, computed with as two, or four, numbers a lane. */
-typedef uint32_t number_batch_halves __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef uint16_t number_batch_quarters __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef uint32_t number_batch_words __attribute__((vector_size(4 * NUMBER_BATCH_LANES)));
 
 /* What follows the digits, by where the point is: an exponent, if there is one, and a comma. The last byte is none of
  * the text, but its size. */
@@ -76,80 +52,41 @@ static const char number_batch_suffixes[][8] = {
 /* What passes leave for later ones, and at last texts without the sign, eight bytes a word. Aligned, because a vector
  * that crosses a cache line costs twice as much. */
 struct number_batch {
-    _Alignas(64) uint32_t bits[NUMBER_BATCH_COUNT];
-    uint32_t k[NUMBER_BATCH_COUNT];                                 /* 64 added */
-    uint32_t below_one[NUMBER_BATCH_COUNT];                         /* so many bits are left of a power, 1 to 4 */
-    uint64_t power[NUMBER_BATCH_COUNT];                             /* 10^(-k - 1) */
-    uint64_t tens[NUMBER_BATCH_COUNT], digit[NUMBER_BATCH_COUNT];   /* the number is 10 * tens + digit, times 10^k */
-    uint64_t unsure[NUMBER_BATCH_COUNT];                            /* all bits set where 39 bits do not tell */
-    uint64_t digits[NUMBER_BATCH_COUNT];                            /* the first eight, as characters */
-    uint64_t count[NUMBER_BATCH_COUNT];                             /* of digits up to the last that is not 0 */
-    uint64_t point[NUMBER_BATCH_COUNT];                             /* digits before the decimal point, 64 added */
-    uint64_t first[NUMBER_BATCH_COUNT], second[NUMBER_BATCH_COUNT]; /* digits and decimal point */
-    uint64_t size[NUMBER_BATCH_COUNT];                              /* of these; 0: to be written by itself */
+    _Alignas(64) uint32_t bits[NUMBER_LANES_BATCH];
+    uint32_t k[NUMBER_LANES_BATCH];                                 /* 64 added */
+    uint32_t below_one[NUMBER_LANES_BATCH];                         /* so many bits are left of a power, 1 to 4 */
+    uint64_t power[NUMBER_LANES_BATCH];                             /* 10^(-k - 1) */
+    uint64_t tens[NUMBER_LANES_BATCH], digit[NUMBER_LANES_BATCH];   /* the number is 10 * tens + digit, times 10^k */
+    uint64_t unsure[NUMBER_LANES_BATCH];                            /* all bits set where 39 bits do not tell */
+    uint64_t digits[NUMBER_LANES_BATCH];                            /* the first eight, as characters */
+    uint64_t count[NUMBER_LANES_BATCH];                             /* of digits up to the last that is not 0 */
+    uint64_t point[NUMBER_LANES_BATCH];                             /* digits before the decimal point, 64 added */
+    uint64_t first[NUMBER_LANES_BATCH], second[NUMBER_LANES_BATCH]; /* digits and decimal point */
+    uint64_t size[NUMBER_LANES_BATCH];                              /* of these; 0: to be written by itself */
 };
 
-static inline number_batch_lanes number_batch_load(const uint64_t *from) {
-    number_batch_lanes lanes;
-    memcpy(&lanes, from, sizeof lanes);
-    return lanes;
-}
-
-static inline number_batch_lanes number_batch_widen(const uint32_t *from) {
-    number_batch_words words;
-    memcpy(&words, from, sizeof words);
-    return __builtin_convertvector(words, number_batch_lanes);
-}
-
-static inline void number_batch_store(uint64_t *to, number_batch_lanes lanes) {
-    memcpy(to, &lanes, sizeof lanes);
-}
-
-static inline number_batch_lanes number_batch_all(uint64_t value) {
-    return value - (number_batch_lanes){0};
-}
-
-/* Comparison of numbers below 2^63: all bits set where true. */
-static inline number_batch_lanes number_batch_less(number_batch_lanes a, number_batch_lanes b) {
-    return (number_batch_lanes)((number_batch_signed)a < (number_batch_signed)b);
-}
-
-static inline number_batch_lanes number_batch_choose(number_batch_lanes which, number_batch_lanes a,
-                                                     number_batch_lanes b) {
-    return (which & a) | (~which & b);
-}
-
 /* From -most to below most, a power of two. */
-static inline number_batch_lanes number_batch_near_zero(number_batch_lanes a, uint64_t most) {
-    return (number_batch_lanes)(((a + most) & ~(2 * most - 1)) == 0);
-}
-
-/* number_digits_split(). */
-static inline number_batch_lanes number_batch_split(number_batch_lanes number) {
-    number_batch_lanes upper = (number_batch_lanes)NUMBER_BATCH_MULTIPLY(number, number_batch_all(109951163)) >> 40;
-    number_batch_lanes lower = number - (number_batch_lanes)((number_batch_halves)upper * 10000);
-    number_batch_halves fours = (number_batch_halves)(upper | lower << 32);
-    number_batch_quarters twos = (number_batch_quarters)((fours << 16) - (fours * 10486 >> 20) * ((100 << 16) - 1));
-    return (number_batch_lanes)((twos << 8) - (twos * 103 >> 10) * ((10 << 8) - 1));
+static inline number_lanes number_batch_near_zero(number_lanes a, uint64_t most) {
+    return (number_lanes)(((a + most) & ~(2 * most - 1)) == 0);
 }
 
 /* number_digits_count(). */
-static inline number_batch_lanes number_batch_count(number_batch_lanes digits) {
-    number_batch_lanes used = (digits + 0x7f7f7f7f7f7f7f7f) >> 7 & 0x0101010101010101;
+static inline number_lanes number_batch_count(number_lanes digits) {
+    number_lanes used = (digits + 0x7f7f7f7f7f7f7f7f) >> 7 & 0x0101010101010101;
     used |= used >> 8; /* and whatever stands before the last one */
     used |= used >> 16;
     used |= used >> 32;
-    return (number_batch_lanes)NUMBER_BATCH_ADD_BYTES(used);
+    return (number_lanes)NUMBER_LANES_ADD_BYTES(used);
 }
 
 /* number_write_scale(). Exponents are kept positive: 64 is added to those of ten, 256 to logarithms. */
 static inline void number_batch_scale(struct number_batch *batch, size_t place) {
     enum { BIAS = 150, LOG = 256 };
-    number_batch_halves bits, k, below_one;
+    number_lanes_halves bits, k, below_one;
     memcpy(&bits, batch->bits + place, sizeof bits);
-    number_batch_halves exponent = bits >> 23 & 0xff, lower_is_closer = (number_batch_halves)((bits & 0x7fffff) == 0);
+    number_lanes_halves exponent = bits >> 23 & 0xff, lower_is_closer = (number_lanes_halves)((bits & 0x7fffff) == 0);
     k = (exponent * 1262611 + ((NUMBER_BATCH_TEN << 22) - BIAS * 1262611) - (lower_is_closer & 524031)) >> 22;
-    number_batch_halves ten = 2 * NUMBER_BATCH_TEN - 1 - k; /* -k - 1 */
+    number_lanes_halves ten = 2 * NUMBER_BATCH_TEN - 1 - k; /* -k - 1 */
     below_one = BIAS + LOG - exponent - ((ten * 1741647 + ((LOG << 19) - NUMBER_BATCH_TEN * 1741647)) >> 19);
     memcpy(batch->k + place, &k, sizeof k);
     memcpy(batch->below_one + place, &below_one, sizeof below_one);
@@ -159,19 +96,19 @@ static inline void number_batch_scale(struct number_batch *batch, size_t place) 
 static inline void number_batch_nearest(struct number_batch *batch, size_t place) {
     enum { FRACTION = 39, TOLERANCE = 8 };
     const uint64_t one = UINT64_C(1) << FRACTION;
-    number_batch_lanes fraction = number_batch_widen(batch->bits + place) & 0x7fffff;
-    number_batch_lanes lower_is_closer = (number_batch_lanes)(fraction == 0);
-    number_batch_lanes power = number_batch_load(batch->power + place);
-    number_batch_lanes below_one = number_batch_widen(batch->below_one + place);
-    number_batch_lanes factor = (fraction | 0x800000) << (8 - below_one);
-    number_batch_lanes value = (number_batch_lanes)NUMBER_BATCH_MULTIPLY(power >> 32, factor) +
-                               ((number_batch_lanes)NUMBER_BATCH_MULTIPLY(power, factor) >> 32);
-    number_batch_lanes above = power >> (25 + below_one), below = above >> (lower_is_closer & 1);
-    number_batch_lanes rest = value & (one - 1), tenths = (rest << 3) + (rest << 1) + one / 2;
-    number_batch_lanes down = number_batch_less(rest, below), up = number_batch_less(one - above, rest);
-    number_batch_store(batch->tens + place, (value >> FRACTION) - up);
-    number_batch_store(batch->digit + place, tenths >> FRACTION & ~(down | up));
-    number_batch_store(batch->unsure + place, number_batch_near_zero(rest - below, TOLERANCE) |
+    number_lanes fraction = number_lanes_widen(batch->bits + place) & 0x7fffff;
+    number_lanes lower_is_closer = (number_lanes)(fraction == 0);
+    number_lanes power = number_lanes_load(batch->power + place);
+    number_lanes below_one = number_lanes_widen(batch->below_one + place);
+    number_lanes factor = (fraction | 0x800000) << (8 - below_one);
+    number_lanes value = (number_lanes)NUMBER_LANES_MULTIPLY(power >> 32, factor) +
+                         ((number_lanes)NUMBER_LANES_MULTIPLY(power, factor) >> 32);
+    number_lanes above = power >> (25 + below_one), below = above >> (lower_is_closer & 1);
+    number_lanes rest = value & (one - 1), tenths = (rest << 3) + (rest << 1) + one / 2;
+    number_lanes down = number_lanes_less(rest, below), up = number_lanes_less(one - above, rest);
+    number_lanes_store(batch->tens + place, (value >> FRACTION) - up);
+    number_lanes_store(batch->digit + place, tenths >> FRACTION & ~(down | up));
+    number_lanes_store(batch->unsure + place, number_batch_near_zero(rest - below, TOLERANCE) |
                                                   number_batch_near_zero(one - above - rest, TOLERANCE) |
                                                   number_batch_near_zero(tenths & (one - 1), 16 * TOLERANCE) |
                                                   (lower_is_closer & ~(down | up)));
@@ -179,68 +116,68 @@ static inline void number_batch_nearest(struct number_batch *batch, size_t place
 
 /* number_write_decimal_f32(). */
 static inline void number_batch_decimal(struct number_batch *batch, size_t place) {
-    number_batch_lanes tens = number_batch_load(batch->tens + place), digit = number_batch_load(batch->digit + place);
-    number_batch_lanes digits = number_batch_split(tens);
-    number_batch_lanes zeros =
-        -(number_batch_less(tens, number_batch_all(10000000)) + number_batch_less(tens, number_batch_all(1000000)));
-    number_batch_lanes count =
-        number_batch_choose((number_batch_lanes)(digit == 0), number_batch_count(digits), number_batch_all(9));
-    number_batch_lanes k = number_batch_widen(batch->k + place);
-    number_batch_store(batch->digits + place,
+    number_lanes tens = number_lanes_load(batch->tens + place), digit = number_lanes_load(batch->digit + place);
+    number_lanes digits = number_lanes_split(tens);
+    number_lanes zeros =
+        -(number_lanes_less(tens, number_lanes_all(10000000)) + number_lanes_less(tens, number_lanes_all(1000000)));
+    number_lanes count =
+        number_lanes_choose((number_lanes)(digit == 0), number_batch_count(digits), number_lanes_all(9));
+    number_lanes k = number_lanes_widen(batch->k + place);
+    number_lanes_store(batch->digits + place,
                        (digits >> 8 * zeros | digit << 8 << (56 - 8 * zeros)) + NUMBER_DIGITS_ASCII);
-    number_batch_store(batch->count + place, count - zeros);
-    number_batch_store(batch->point + place, k + (9 + NUMBER_BATCH_POINT - NUMBER_BATCH_TEN) - zeros);
+    number_lanes_store(batch->count + place, count - zeros);
+    number_lanes_store(batch->point + place, k + (9 + NUMBER_BATCH_POINT - NUMBER_BATCH_TEN) - zeros);
 }
 
 /* number_write_layout(). */
 static inline void number_batch_layout(struct number_batch *batch, size_t place) {
-    number_batch_lanes digits = number_batch_load(batch->digits + place);
-    number_batch_lanes point = number_batch_load(batch->point + place), count = number_batch_load(batch->count + place);
-    number_batch_lanes large = number_batch_less(number_batch_all(NUMBER_BATCH_POINT + 7), point);
-    number_batch_lanes exponential = number_batch_less(point, number_batch_all(NUMBER_BATCH_POINT - 5)) |
-                                     number_batch_less(number_batch_all(NUMBER_BATCH_POINT + 21), point);
-    point = number_batch_choose(exponential | large, number_batch_all(NUMBER_BATCH_POINT + 1), point);
+    number_lanes digits = number_lanes_load(batch->digits + place);
+    number_lanes point = number_lanes_load(batch->point + place), count = number_lanes_load(batch->count + place);
+    number_lanes large = number_lanes_less(number_lanes_all(NUMBER_BATCH_POINT + 7), point);
+    number_lanes exponential = number_lanes_less(point, number_lanes_all(NUMBER_BATCH_POINT - 5)) |
+                               number_lanes_less(number_lanes_all(NUMBER_BATCH_POINT + 21), point);
+    point = number_lanes_choose(exponential | large, number_lanes_all(NUMBER_BATCH_POINT + 1), point);
 
-    number_batch_lanes one = number_batch_all(1);
-    number_batch_lanes small = number_batch_less(point, number_batch_all(NUMBER_BATCH_POINT + 1)); /* 0.ddd */
-    number_batch_lanes shift = number_batch_choose(small, 8 * (NUMBER_BATCH_POINT + 2 - point), number_batch_all(8));
-    number_batch_lanes dot = number_batch_choose(small, number_batch_all(8), 8 * (point - NUMBER_BATCH_POINT));
-    number_batch_lanes zero_places = small & ((one << shift) - 1) & ~number_batch_all(0xff00);
-    number_batch_lanes integer = ~small & ((one << dot) - 1);
-    number_batch_store(batch->first + place, number_batch_all('.') << dot | (zero_places & NUMBER_DIGITS_ASCII) |
+    number_lanes one = number_lanes_all(1);
+    number_lanes small = number_lanes_less(point, number_lanes_all(NUMBER_BATCH_POINT + 1)); /* 0.ddd */
+    number_lanes shift = number_lanes_choose(small, 8 * (NUMBER_BATCH_POINT + 2 - point), number_lanes_all(8));
+    number_lanes dot = number_lanes_choose(small, number_lanes_all(8), 8 * (point - NUMBER_BATCH_POINT));
+    number_lanes zero_places = small & ((one << shift) - 1) & ~number_lanes_all(0xff00);
+    number_lanes integer = ~small & ((one << dot) - 1);
+    number_lanes_store(batch->first + place, number_lanes_all('.') << dot | (zero_places & NUMBER_DIGITS_ASCII) |
                                                  (digits & integer) | (digits & ~integer) << shift);
-    number_batch_store(batch->second + place, digits >> (64 - shift) | (number_batch_load(batch->digit + place) + '0')
+    number_lanes_store(batch->second + place, digits >> (64 - shift) | (number_lanes_load(batch->digit + place) + '0')
                                                                            << shift);
-    number_batch_lanes size = number_batch_choose(number_batch_less(point, count + NUMBER_BATCH_POINT),
-                                                  count + (shift >> 3), point - NUMBER_BATCH_POINT);
-    number_batch_lanes exponent = number_batch_widen(batch->bits + place) >> 23 & 0xff;
-    number_batch_lanes rare = number_batch_load(batch->unsure + place) | (number_batch_lanes)(exponent == 0) |
-                              (number_batch_lanes)(exponent == 0xff) | (large & ~exponential);
-    number_batch_store(batch->size + place, size & ~rare);
+    number_lanes size = number_lanes_choose(number_lanes_less(point, count + NUMBER_BATCH_POINT), count + (shift >> 3),
+                                            point - NUMBER_BATCH_POINT);
+    number_lanes exponent = number_lanes_widen(batch->bits + place) >> 23 & 0xff;
+    number_lanes rare = number_lanes_load(batch->unsure + place) | (number_lanes)(exponent == 0) |
+                        (number_lanes)(exponent == 0xff) | (large & ~exponential);
+    number_lanes_store(batch->size + place, size & ~rare);
 }
 
-/* Up to 2 * NUMBER_BATCH_LANES − 1 numbers more are done, of whatever stands there, and nobody looks at them. */
+/* Up to 2 * NUMBER_LANES_COUNT − 1 numbers more are done, of whatever stands there, and nobody looks at them. */
 static void number_batch_fill(struct number_batch *batch, size_t count) {
     size_t place = 0;
-    for (; place < count; place += 2 * NUMBER_BATCH_LANES)
+    for (; place < count; place += 2 * NUMBER_LANES_COUNT)
         number_batch_scale(batch, place);
     for (count = place, place = 0; place < count; place++)
         batch->power[place] = number_powers_of_ten(NUMBER_BATCH_TEN - 1 - (int)batch->k[place]).high;
-    for (place = 0; place < count; place += NUMBER_BATCH_LANES)
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
         number_batch_nearest(batch, place);
-    for (place = 0; place < count; place += NUMBER_BATCH_LANES)
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
         number_batch_decimal(batch, place);
-    for (place = 0; place < count; place += NUMBER_BATCH_LANES)
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
         number_batch_layout(batch, place);
 }
 
-size_t NUMBER_BATCH_NAME(number_batch_f32, NUMBER_BATCH_LEVEL)(const float *values, size_t count, char **text) {
+size_t NUMBER_LANES_NAME(number_batch_f32, NUMBER_LEVEL)(const float *values, size_t count, char **text) {
     struct number_batch batch;
     memset(batch.bits, 0, sizeof batch.bits);
     char *place = *text;
     size_t done = 0;
     while (done < count) {
-        size_t size = count - done < NUMBER_BATCH_COUNT ? count - done : (size_t)NUMBER_BATCH_COUNT;
+        size_t size = count - done < NUMBER_LANES_BATCH ? count - done : (size_t)NUMBER_LANES_BATCH;
         memcpy(batch.bits, values + done, size * sizeof *values);
         number_batch_fill(&batch, size);
         for (size_t i = 0; i < size; i++, done++) {

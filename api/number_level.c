@@ -5,12 +5,12 @@
 #include "api/number.h"
 #include "api/number_batch.h"
 
-static const struct number_level_rows number_level_base = {number_write_each_f32};
+static const struct number_level_rows number_level_base = {number_write_each_f32, number_fixed_each_f32};
 #ifdef API_AVX2
-static const struct number_level_rows number_level_avx2 = {number_batch_f32_avx2};
+static const struct number_level_rows number_level_avx2 = {number_batch_f32_avx2, number_batch_fixed_f32_avx2};
 #endif
 #ifdef API_AVX512
-static const struct number_level_rows number_level_avx512 = {number_batch_f32_avx512};
+static const struct number_level_rows number_level_avx512 = {number_batch_f32_avx512, number_batch_fixed_f32_avx512};
 #endif
 
 /* The features asked for are the ones that core/levels.cmake compiles with. */

@@ -1,4 +1,4 @@
-/* api/number_row.c, api/number_level.c and api/number_batch.c: rows are written and read as the library does it number
+/* api/number_row.c, api/number_level.c and api/number_batch*.c: rows are written and read as the library does it number
  * by number, and no byte outside the text is touched. */
 #include "api/number.h"
 #include "api/number_level.h"
@@ -369,5 +369,49 @@ Test(number_row, decimals_are_printfs) {
         int size = snprintf(wanted, sizeof wanted, "%.*f,", decimals, (double)value);
         cr_assert(end - text == size && memcmp(text, wanted, (size_t)size) == 0, "%a with %d decimals: %.*s",
                   (double)value, decimals, size, text);
+    }
+}
+
+/* Ties, numbers a little beside them, nines that carry, and numbers of all sizes up to where they are whole. */
+static float hard_for_decimals(struct random *random, int decimals) {
+    float tie = (float)(random_size(random, 0, 4000)) / (float)(1u << random_size(random, 0, 12));
+    float nines = (float)(pow(10, (double)random_size(random, 0, 6)) - pow(10, -decimals) / 2);
+    float value = random_chance(random, 40) ? tie
+                  : random_chance(random, 40)
+                      ? nines
+                      : (float)(random_number(random, 1) * pow(2, (double)random_size(random, 0, 80) - 52));
+    uint32_t beside = (uint32_t)random_size(random, 0, 2), bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits & 0x7fffffff) > 2 ? bits + beside - 1 : beside; /* subnormal at the least */
+    memcpy(&value, &bits, sizeof value);
+    return random_chance(random, 30) ? -value : value;
+}
+
+Test(number_row, decimals_are_printfs_at_every_level) {
+    struct random random = {65};
+    for (size_t round = 0; round < TESTS_MANY / 2000; round++) {
+        float values[150];
+        int decimals = 1 + (int)(round % 8);
+        size_t count = random_size(&random, 0, 150);
+        for (size_t i = 0; i < count; i++)
+            values[i] = hard_for_decimals(&random, decimals);
+        if (count > 0 && random_chance(&random, 10))
+            values[random_size(&random, 0, count - 1)] = random_chance(&random, 50) ? NAN : -INFINITY;
+        char *wanted = malloc(count * NUMBER_MAX_FIXED + 1), *wanted_end = wanted;
+        size_t finite = 0;
+        for (; finite < count && isfinite(values[finite]); finite++)
+            wanted_end += sprintf(wanted_end, "%.*f,", decimals, (double)values[finite]);
+        for (enum number_level level = NUMBER_LEVEL_BASE; level < NUMBER_LEVELS; level++) {
+            const struct number_level_rows *rows = number_level_at(level);
+            if (rows == NULL)
+                continue;
+            size_t room = (size_t)(wanted_end - wanted) + NUMBER_SPILL;
+            char *text = malloc(room), *end = text;
+            cr_assert_eq(rows->fixed_f32(values, count, decimals, &end), finite);
+            cr_assert(end - text == wanted_end - wanted && memcmp(text, wanted, (size_t)(end - text)) == 0,
+                      "%d decimals at level %d: %.*s, not %s", decimals, (int)level, (int)(end - text), text, wanted);
+            free(text);
+        }
+        free(wanted);
     }
 }

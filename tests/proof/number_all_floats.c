@@ -108,10 +108,35 @@ static char *proof_levels(const float *values, size_t count, char *row) {
     return row_end;
 }
 
+/* With decimals, where 64 bits decide and a little above, all levels write what number_fixed_each_f32() writes. */
+static void proof_fixed(const float *values, size_t count) {
+    enum { LENGTH = 32 };
+    static _Thread_local char row[ROW * LENGTH + NUMBER_SPILL], other[ROW * LENGTH + NUMBER_SPILL];
+    static _Thread_local float small[ROW];
+    size_t few = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fabsf(values[i]) < 0x1p30f)
+            small[few++] = values[i];
+    for (int decimals = 1; decimals <= 8 && few > 0; decimals++) {
+        char *row_end = row;
+        number_fixed_each_f32(small, few, decimals, &row_end);
+        for (enum number_level level = NUMBER_LEVEL_BASE + 1; level < NUMBER_LEVELS; level++) {
+            const struct number_level_rows *rows = number_level_at(level);
+            char *other_end = other;
+            if (rows == NULL)
+                continue;
+            if (rows->fixed_f32(small, few, decimals, &other_end) != few || other_end - other != row_end - row ||
+                memcmp(row, other, (size_t)(row_end - row)) != 0)
+                proof_fail(small[0], other, "levels write this row with decimals in different ways");
+        }
+    }
+}
+
 static void proof_row(const float *values, size_t count) {
     static _Thread_local char row[ROW * NUMBER_MAX_F32 + NUMBER_SPILL];
     static _Thread_local float back[ROW];
     char *row_end = proof_levels(values, count, row);
+    proof_fixed(values, count);
     const char *read_end = row;
     struct number_span all = {row, row_end};
     *row_end = '\0';
