@@ -29,16 +29,21 @@ struct attention {
     struct view value; /* [B,G,S,Dv] */
     struct view heads; /* [B,H,L,Dv], written; data NULL: the outputs are not wanted */
     double scale;
+    double softcap; /* c: scaled scores become c·tanh(score / c), before masks; 0: they stay */
     enum attention_normalize normalize;
     enum attention_empty_row empty_row;
     struct mask mask;
     const unsigned char *poisoned; /* [B,G,S] 1 = the value row overflowed and was zeroed, an error once it is
                                       weighed; NULL: none */
+    const double *sinks; /* [H]: exp(sink) joins the sum of the head's rows; softmax only; NULL: none */
+    void *lse;           /* [B,H,L] contiguous, written with `heads`: the log of each row's sum of exponentials, its sink
+                            included; −∞ without an allowed key; softmax only; NULL: not wanted */
 };
 
 /* How far a block is computed: the array `rows` of a block then holds … */
 enum attention_stage {
     ATTENTION_SCORES,  /* query · keyᵀ · scale, masks not applied */
+    ATTENTION_CAPPED,  /* after softcap, masks not applied */
     ATTENTION_MASKED,  /* after multiply and bias; −∞ where disallowed */
     ATTENTION_WEIGHTS, /* normalized; also writes `heads` where wanted */
     ATTENTION_OUTPUT,  /* nothing: only `heads` are written, which must be wanted */

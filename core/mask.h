@@ -22,11 +22,12 @@ enum mask_kind {
     MASK_QUERY_PADDING, /* values [B|1,1,L,1]: nonzero = the row counts as fully masked */
     MASK_MULTIPLY,      /* values multiplied onto the scores */
     MASK_BIAS,          /* values added to the scores; −∞ disallows */
+    MASK_ALIBI,         /* −slopes[h] · |i + offset − j| added to the scores (Press et al., 2022) */
 };
 
-/* The offset of causal and window: which key stands on the diagonal of query 0. */
+/* The offset of causal, window and alibi: which key stands on the diagonal of query 0. */
 enum mask_align {
-    MASK_ALIGN_TOP_LEFT,     /* 0 */
+    MASK_ALIGN_FIXED,        /* `offset` of the mask: 0 is the top left corner, P what follows a cache of P keys */
     MASK_ALIGN_BOTTOM_RIGHT, /* keys − queries; with lengths: length − queries, per batch item */
 };
 
@@ -36,6 +37,7 @@ struct mask_part {
     struct view values;    /* ATTEND, BLOCK, MULTIPLY, BIAS: [B|1,H|1,L|1,S]; QUERY_PADDING: [B|1,1,L,1] */
     ptrdiff_t left, right; /* WINDOW: keys to either side, −1 = open */
     const size_t *lengths; /* LENGTHS: [B] */
+    const double *slopes;  /* ALIBI: [H] */
 };
 
 enum { MASK_PARTS_MAX = 16 };
@@ -44,6 +46,10 @@ struct mask {
     size_t count;
     struct mask_part parts[MASK_PARTS_MAX];
     enum mask_align align;
+    ptrdiff_t offset; /* with MASK_ALIGN_FIXED */
+    /* The last `extra` keys are beyond the mask: every query sees them (but for those that query padding hides), and
+     * no part's values or lengths cover them. The keys of bottom_right are those before them. */
+    size_t extra;
 };
 
 /* The lengths that a mask is read against. */
