@@ -202,7 +202,7 @@ static bool plan_mask_pad_token(const struct call *call, struct arena *arena, st
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error) {
     struct mask *mask = &plan->attention.mask;
     /* "auto" is top_left as long as there is no cache. */
-    mask->align = call->align == CALL_ALIGN_BOTTOM_RIGHT ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_TOP_LEFT;
+    mask->align = call->align == CALL_ALIGN_BOTTOM_RIGHT ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_FIXED;
     for (size_t i = 0; i < call->mask_count; i++)
         if (!plan_mask_part(plan, &call->mask[i], arena, &mask->parts[mask->count++], error))
             return false;

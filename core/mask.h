@@ -65,10 +65,18 @@ struct mask_range {
 /* Whether every part fits the axes. Called by attention_check(); the other functions assert it. */
 bool mask_check(const struct mask *mask, const struct mask_axes *axes, struct error *error);
 
-/* What causal, window, lengths and query padding leave to query `row` of item `batch`. The element parts (attend,
- * block, bias) may take more keys away: mask_row() in core/mask_row.c. `dtype`: of the parts' values. */
+/* What causal, window, lengths and query padding leave to query `row` of item `batch`; with extra keys, up to the last
+ * of them. The element parts (attend, block, bias) may take more keys away, and so do the rules where extra keys follow
+ * on what they leave: mask_row() in core/mask_row.c. `dtype`: of the parts' values. */
 struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
                             size_t row);
+
+/* The same without the extra keys. */
+struct mask_range mask_ruled(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                             size_t row);
+
+/* The key that stands on the diagonal of query `row` of item `batch`; negative where that is before the first. */
+ptrdiff_t mask_diagonal(const struct mask *mask, const struct mask_axes *axes, size_t batch, size_t row);
 
 /* The least range with the keys of all `count` queries from `row` on. */
 struct mask_range mask_span(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
