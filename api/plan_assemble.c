@@ -132,11 +132,14 @@ static bool plan_assemble_frequencies(const struct call *call, const struct plan
         error_expected(error, "an even number up to %zu", plan->head_size);
         return error_received(error, "%zu", dim);
     }
-    if (dim % 2 != 0)
-        return error_set(error, ERROR_SHAPE_MISMATCH, "/rotary",
-                         "rotary turns features in pairs, but a head has %zu: %s.", dim,
-                         dim == 1 ? "it needs 2 or more features a head"
-                                  : "say in rotary.dim how many of them turn, an even number");
+    if (dim % 2 != 0) {
+        error_set(error, ERROR_SHAPE_MISMATCH, "/rotary", "rotary turns features in pairs, but a head has %zu: %s.",
+                  dim,
+                  dim == 1 ? "it needs 2 or more features a head"
+                           : "say in rotary.dim how many of them turn, an even number");
+        error_expected(error, dim == 1 ? "heads of 2 or more features" : "an even number of features a head");
+        return error_received(error, "%zu", dim);
+    }
     double *frequencies = arena_alloc(arena, dim / 2, sizeof *frequencies, error);
     if (frequencies == NULL)
         return false;
