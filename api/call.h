@@ -51,6 +51,14 @@ struct call_mask_part {
     ptrdiff_t left, right; /* window */
 };
 
+/* Rotary positions as asked for. */
+struct call_rotary {
+    bool given, interleaved;
+    double base;
+    size_t dim;              /* 0: all features of a head */
+    struct tensor positions; /* as it arrived */
+};
+
 /* The results by their names in `return`, in the answer's order. */
 enum result {
     RESULT_QUERY,
@@ -60,6 +68,8 @@ enum result {
     RESULT_MASKED,
     RESULT_WEIGHTS,
     RESULT_HEADS,
+    RESULT_PRESENT_KEY,
+    RESULT_PRESENT_VALUE,
     RESULT_OUTPUT,
     RESULT_COUNT
 };
@@ -82,6 +92,7 @@ struct call {
     struct call_projection projection_query, projection_key, projection_value, projection_output;
     enum call_layout layout;
     bool has_projections, has_state_dict;
+    struct tensor bias_key, bias_value; /* a state_dict's bias_k and bias_v, [1,1,E] */
 
     bool has_scale;
     double scale;
@@ -92,6 +103,9 @@ struct call {
     struct call_mask_part mask[MASK_PARTS_MAX];
 
     enum attention_normalize normalize;
+    struct call_rotary rotary;
+    struct tensor past_key, past_value;
+    bool add_zero_attn;
     enum call_fully_masked fully_masked;
     bool average_heads;
 

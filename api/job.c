@@ -1,5 +1,6 @@
 /* A checked request, cut into parts: see job.h. */
 #include "api/answer_head.h"
+#include "api/job_inputs.h"
 #include "api/job_parts.h"
 
 #include <assert.h>
@@ -55,27 +56,6 @@ static bool job_overflow(const struct job *job, const char *what, struct error *
               what[strlen(what) - 1] == 's' ? "" : "s", is_float32 ? "float32" : "float64",
               is_float32 ? "\"dtype\": \"float64\", " : "");
     return error_expected(error, "finite results");
-}
-
-/* Projects rows of query, key or value; a value row that overflows is zeroed and remembered, since a mask may leave
- * it out. What overflows in query or key shows in the scores, for the keys that count. */
-static void job_project(struct job *job, const struct plan_map *map, size_t first, size_t count) {
-    const struct plan *plan = &job->plan;
-    size_t real = dtype_size(plan->dtype);
-    char *y = (char *)map->y + first * map->out * real;
-    const char *x = (const char *)map->x + first * map->in * real;
-    bool finite = projection_run(plan->dtype, &map->projection, x, map->in, count, y, map->out);
-    if (map != &plan->value)
-        return;
-    size_t heads = plan->kv_heads, width = map->out / heads;
-    for (size_t row = first; row < first + count; row++, y += map->out * real)
-        for (size_t head = 0; head < heads; head++) {
-            unsigned char *flag =
-                &job->plan.poisoned[(row / plan->keys * heads + head) * plan->keys + row % plan->keys];
-            *flag = 0;
-            if (!finite)
-                rows_poisoned(plan->dtype, y + head * width * real, map->out, 1, width, flag);
-        }
 }
 
 /* Rows [first, first + count) of B·H·L through one stage: a run of rows for each head they touch. */
@@ -156,11 +136,6 @@ static void job_gather(const struct job *job, const struct view *view, size_t fi
     }
 }
 
-/* Whether none of the value rows [first, first + count) of B·G·S has overflowed. */
-static bool job_values_finite(const struct plan *plan, size_t first, size_t count) {
-    return plan->poisoned == NULL || memchr(plan->poisoned + first, 1, count) == NULL;
-}
-
 /* Computes rows [first, first + count) of a result. */
 static bool job_compute(const struct job *job, enum result result, size_t first, size_t count,
                         const struct job_scratch *scratch, const void **rows) {
@@ -168,14 +143,14 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
     *rows = scratch->rows;
     switch (result) {
     case RESULT_QUERY:
-        job_gather(job, &plan->attention.query, first, count, scratch);
-        return true;
     case RESULT_KEY:
-        job_gather(job, &plan->attention.key, first, count, scratch);
-        return true;
     case RESULT_VALUE:
-        job_gather(job, &plan->attention.value, first, count, scratch);
-        return job_values_finite(plan, first, count);
+    case RESULT_PRESENT_KEY:
+    case RESULT_PRESENT_VALUE: {
+        struct view view = job_inputs_view(plan, result);
+        job_gather(job, &view, first, count, scratch);
+        return job_inputs_finite(plan, result, first, count);
+    }
     case RESULT_SCORES:
         return job_attend(job, ATTENTION_SCORES, first, count, scratch);
     case RESULT_MASKED:
@@ -226,17 +201,18 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
     return true;
 }
 
-/* A silent part: rows of a map, or of attention whose weights nobody asked for. */
+/* A silent part: rows of a map, of a side put together, or of attention whose weights nobody asked for. */
 static bool job_silent(struct job *job, const struct job_phase *phase, size_t first, size_t count,
                        struct job_block *block, struct error *error) {
     double begin = job_now_ms();
     bool finite = true;
-    if (phase->kind == JOB_PROJECT) {
-        job_project(job, phase->map, first, count);
-    } else {
-        struct job_scratch scratch = job_scratch(job, block->scratch);
+    struct job_scratch scratch = job_scratch(job, block->scratch);
+    if (phase->kind == JOB_PROJECT)
+        job_inputs_project(job, phase->map, first, count);
+    else if (phase->kind == JOB_ASSEMBLE)
+        assembly_run(job->plan.dtype, phase->assembly, first, count, scratch.rows);
+    else
         finite = job_attend(job, ATTENTION_OUTPUT, first, count, &scratch);
-    }
     block->compute_ms += job_now_ms() - begin;
     return finite || job_overflow(job, "weights", error);
 }
@@ -280,6 +256,7 @@ bool job_run(struct job *job, size_t part, struct job_block *block, struct error
         block->size = count;
         return true;
     case JOB_PROJECT:
+    case JOB_ASSEMBLE:
     case JOB_ATTEND:
         return job_silent(job, phase, first, count, block, error);
     case JOB_RESULT:

@@ -18,6 +18,7 @@ enum {
  * its share of softmax and of small matrices done in 0.02 to 0.1 ns. */
 static const double job_cut_small_ns = 5e5;
 static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
+static const double job_cut_copy_ns = 0.5, job_cut_angle_ns = 40, job_cut_turn_ns = 2;
 
 static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t most) {
     size_t rows = numbers / cols;
@@ -71,6 +72,22 @@ static void job_cut_projections(struct job *job) {
         }
 }
 
+/* The sides that are put together: a row in all its heads, which share the angles it is turned by. */
+static void job_cut_assemblies(struct job *job) {
+    size_t projected = job->part_count, real = dtype_size(job->plan.dtype);
+    for (size_t i = 0; i < 3; i++) {
+        const struct assembly *assembly = &job->plan.assemblies[i];
+        const struct view *all = &assembly->all;
+        if (all->data == NULL)
+            continue;
+        size_t rows =
+            job_cut_rows(JOB_CUT_SILENT_NUMBERS, all->heads * all->cols, ENCODE_ROWS_MULTIPLE, JOB_CUT_SILENT_NUMBERS);
+        size_t most = all->batch * all->rows;
+        job_cut_add(job, JOB_ASSEMBLE, most, most, rows, projected)->assembly = assembly;
+        job_cut_raise(&job->numbers_max, (assembly_scratch_size(assembly) + real - 1) / real);
+    }
+}
+
 /* Attention for the output alone. A part transposes all the keys of its heads, so it is large and ends with its head,
  * or takes whole heads where these are short. */
 static void job_cut_attend(struct job *job, size_t barrier) {
@@ -111,6 +128,14 @@ static void job_cut_results(struct job *job) {
     job->phases[job->phase_count - 1].is_last = true;
 }
 
+static double job_cut_assembly_ns(const struct assembly *assembly) {
+    const struct view *all = &assembly->all;
+    double rows = (double)all->batch * (double)all->rows;
+    double turned = (double)all->batch * (double)assembly->fresh.rows * (double)assembly->rotary.pairs;
+    return rows * (double)all->heads * (double)all->cols * job_cut_copy_ns +
+           turned * (job_cut_angle_ns + (double)all->heads * job_cut_turn_ns);
+}
+
 static bool job_cut_is_small(const struct job *job) {
     const struct plan *plan = &job->plan;
     double rows = (double)plan->batch * (double)plan->heads * (double)plan->queries;
@@ -122,6 +147,8 @@ static bool job_cut_is_small(const struct job *job) {
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
+        if (phase->kind == JOB_ASSEMBLE)
+            cost += job_cut_assembly_ns(phase->assembly);
         if (phase->kind == JOB_PROJECT)
             cost += (double)phase->rows * (double)phase->map->in * (double)phase->map->out * job_cut_multiply_ns;
     }
@@ -131,6 +158,7 @@ static bool job_cut_is_small(const struct job *job) {
 void job_cut(struct job *job, size_t head_size) {
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
     job_cut_projections(job);
+    job_cut_assemblies(job);
     job_cut_results(job);
     job->is_small = job_cut_is_small(job);
 }

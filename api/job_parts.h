@@ -6,17 +6,19 @@
 #include "api/plan.h"
 
 enum job_phase_kind {
-    JOB_HEAD,    /* the answer's text before its results */
-    JOB_PROJECT, /* rows of query, key or value through their map */
-    JOB_ATTEND,  /* rows of attention, for the output alone */
-    JOB_RESULT,  /* rows of a result, computed and written */
+    JOB_HEAD,     /* the answer's text before its results */
+    JOB_PROJECT,  /* rows of query, key or value through their map */
+    JOB_ASSEMBLE, /* rows of query, key or value put together */
+    JOB_ATTEND,   /* rows of attention, for the output alone */
+    JOB_RESULT,   /* rows of a result, computed and written */
 };
 
 struct job_phase {
     enum job_phase_kind kind;
-    enum result result;         /* JOB_RESULT */
-    struct encode encode;       /* JOB_RESULT */
-    const struct plan_map *map; /* JOB_PROJECT */
+    enum result result;              /* JOB_RESULT */
+    struct encode encode;            /* JOB_RESULT */
+    const struct plan_map *map;      /* JOB_PROJECT */
+    const struct assembly *assembly; /* JOB_ASSEMBLE */
     size_t rows, rows_per_part;
     size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
@@ -24,7 +26,7 @@ struct job_phase {
     bool is_last;
 };
 
-enum { JOB_PHASES_MAX = 1 + 3 + 1 + RESULT_COUNT };
+enum { JOB_PHASES_MAX = 1 + 3 + 3 + 1 + RESULT_COUNT };
 
 struct job {
     struct plan plan;

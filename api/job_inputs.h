@@ -1,0 +1,13 @@
+/* What attention reads, row by row: projected, put together, and shown as results. */
+#pragma once
+
+#include "api/job_parts.h"
+
+/* Rows of query, key or value through their map. */
+void job_inputs_project(struct job *job, const struct plan_map *map, size_t first, size_t count);
+
+/* The view that one of the results query, key, value, present_key and present_value shows. */
+struct view job_inputs_view(const struct plan *plan, enum result result);
+
+/* Whether none of the value rows [first, first + count) of a result's batch · heads · rows has overflowed. */
+bool job_inputs_finite(const struct plan *plan, enum result result, size_t first, size_t count);
