@@ -45,7 +45,7 @@ static void job_cut_raise(size_t *most, size_t size) {
 }
 
 /* One result: its rows computed and written. */
-static void job_cut_result(struct job *job, enum result result, size_t barrier) {
+static struct job_phase *job_cut_result(struct job *job, enum result result, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, result);
     size_t cols = encode.shape[encode.rank - 1];
     size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
@@ -54,10 +54,16 @@ static void job_cut_result(struct job *job, enum result result, size_t barrier) 
     phase->result = result;
     phase->encode = encode;
     job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part));
+    return phase;
+}
+
+static void job_cut_attention_result(struct job *job, enum result result, size_t barrier) {
+    struct job_phase *phase = job_cut_result(job, result, barrier);
+    phase->compute = job_attend_result;
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
-        job_cut_raise(&job->numbers_max, phase->rows_per_part * cols);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * phase->encode.shape[phase->encode.rank - 1]);
     if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
@@ -67,7 +73,9 @@ static void job_cut_projections(struct job *job) {
     for (size_t i = 0; i < 3; i++)
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            job_cut_add(job, JOB_PROJECT, maps[i]->rows, maps[i]->rows, rows, 0)->map = maps[i];
+            struct job_phase *phase = job_cut_add(job, JOB_SILENT, maps[i]->rows, maps[i]->rows, rows, 0);
+            phase->compute = job_attend_project;
+            phase->map = maps[i];
         }
 }
 
@@ -86,7 +94,9 @@ static void job_cut_attend(struct job *job, size_t barrier) {
     } else {
         rows = JOB_CUT_ATTEND_ROWS / plan->queries * plan->queries;
     }
-    struct job_phase *phase = job_cut_add(job, JOB_ATTEND, all, span, rows, barrier);
+    struct job_phase *phase = job_cut_add(job, JOB_SILENT, all, span, rows, barrier);
+    phase->compute = job_attend_heads;
+    phase->result = RESULT_WEIGHTS;
     job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
     job_cut_raise(&job->numbers_max, whole ? phase->rows_per_part * plan->keys : 0);
 }
@@ -104,7 +114,7 @@ static void job_cut_results(struct job *job) {
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_result(job, result, needs_heads ? attended : projected);
+        job_cut_attention_result(job, result, needs_heads ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
@@ -122,7 +132,7 @@ static bool job_cut_is_small(const struct job *job) {
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
-        if (phase->kind == JOB_PROJECT)
+        if (phase->map != NULL)
             cost += (double)phase->rows * (double)phase->map->in * (double)phase->map->out * job_cut_multiply_ns;
     }
     return cost < job_cut_small_ns;
@@ -132,5 +142,6 @@ void job_cut(struct job *job, size_t head_size) {
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
     job_cut_projections(job);
     job_cut_results(job);
+    job->scratch_size = job_attend_scratch_size(job);
     job->is_small = job_cut_is_small(job);
 }

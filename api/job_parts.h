@@ -1,4 +1,5 @@
-/* What a job is made of: private to job.c, which runs parts, and job_cut.c, which cuts them. */
+/* What a job is made of: private to job.c, which runs parts, job_cut.c, which cuts them, and the files that compute
+ * their rows: job_attend.c for attention, job_merge.c for partial results that are joined. */
 #pragma once
 
 #include "api/encode.h"
@@ -6,17 +7,20 @@
 #include "api/plan.h"
 
 enum job_phase_kind {
-    JOB_HEAD,    /* the answer's text before its results */
-    JOB_PROJECT, /* rows of query, key or value through their map */
-    JOB_ATTEND,  /* rows of attention, for the output alone */
-    JOB_RESULT,  /* rows of a result, computed and written */
+    JOB_HEAD,   /* the answer's text before its results */
+    JOB_SILENT, /* rows that later phases need: of query, key or value through their map, or of attention */
+    JOB_RESULT, /* rows of a result, computed and written */
 };
 
 struct job_phase {
     enum job_phase_kind kind;
-    enum result result;         /* JOB_RESULT */
+    /* Where the rows come from: computes [first, first + count) of them; *rows is where those of a result then are, one
+     * after the other. scratch: job->scratch_size bytes. False: a number overflows. JOB_HEAD: none. */
+    bool (*compute)(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                    const void **rows);
+    enum result result;         /* JOB_RESULT; JOB_SILENT: the result named when a number overflows */
     struct encode encode;       /* JOB_RESULT */
-    const struct plan_map *map; /* JOB_PROJECT */
+    const struct plan_map *map; /* of a projection */
     size_t rows, rows_per_part;
     size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
@@ -36,8 +40,18 @@ struct job {
     size_t output_rows_max; /* of one part of the output */
     size_t attend_rows_max; /* that one part gives to attention at once */
     size_t text_max;        /* bytes */
+    size_t scratch_size;    /* bytes of one part's working space */
     bool is_small;
 };
 
 /* job_cut.c: fills in everything after `head` for a job whose plan stands. */
 void job_cut(struct job *job, size_t head_size);
+
+/* job_attend.c: rows of a projection, of attention for the output alone, of a result. */
+bool job_attend_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                        const void **rows);
+bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
+                      const void **rows);
+bool job_attend_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
+                       const void **rows);
+size_t job_attend_scratch_size(const struct job *job);
