@@ -62,6 +62,9 @@ bool REAL(fold_block)(const struct attention *attention, const struct attention_
 bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
                     unsigned char *allowed);
 
+/* merge_row.c: merge_rows() */
+bool REAL(merge_row)(const struct merge *merge, size_t row, double *weights, void *output, void *lse);
+
 /* normalize.c: turns `count` masked scores, −∞ where disallowed and the largest of them `most`, into weights in place.
  * False: a weight is not finite. */
 bool REAL(normalize_row)(enum attention_normalize normalize, real most, real *row, size_t count);
