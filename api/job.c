@@ -30,7 +30,8 @@ static bool job_write(const struct job *job, const struct job_phase *phase, size
         text = stpcpy(text, name);
         text = stpcpy(text, "\":");
     }
-    if (!encode_rows(&phase->encode, first, count, rows, phase->encode.shape[phase->encode.rank - 1], &text))
+    size_t lines = phase->encode.rows / phase->rows; /* a row that is computed at once may be several axes' numbers */
+    if (!encode_rows(&phase->encode, first * lines, count * lines, rows, phase->encode.cols, &text))
         return job_overflow(job, name, error);
     if (phase->is_last && first + count == phase->rows) {
         *text++ = '}';

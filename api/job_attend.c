@@ -185,6 +185,7 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
         return true;
     case RESULT_OUTPUT:
         return job_attend_output(job, first, count, &scratch, rows);
+    case RESULT_LSE:
     case RESULT_COUNT:
         break;
     }

@@ -18,6 +18,7 @@ enum {
  * its share of softmax and of small matrices done in 0.02 to 0.1 ns. */
 static const double job_cut_small_ns = 5e5;
 static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
+static const double job_cut_join_ns = 1, job_cut_join_row_ns = 40; /* a partial result: its numbers, its exponential */
 
 static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t most) {
     size_t rows = numbers / cols;
@@ -47,13 +48,13 @@ static void job_cut_raise(size_t *most, size_t size) {
 /* One result: its rows computed and written. */
 static struct job_phase *job_cut_result(struct job *job, enum result result, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, result);
-    size_t cols = encode.shape[encode.rank - 1];
+    const struct plan_result *shape = &job->plan.results[result];
     size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
-    size_t rows = job_cut_rows(numbers, cols, ENCODE_ROWS_MULTIPLE, numbers);
-    struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, encode.rows, rows, barrier);
+    size_t rows = job_cut_rows(numbers, shape->cols, ENCODE_ROWS_MULTIPLE, numbers);
+    struct job_phase *phase = job_cut_add(job, JOB_RESULT, shape->rows, shape->rows, rows, barrier);
     phase->result = result;
     phase->encode = encode;
-    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part));
+    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part * (encode.rows / shape->rows)));
     return phase;
 }
 
@@ -63,7 +64,7 @@ static void job_cut_attention_result(struct job *job, enum result result, size_t
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
-        job_cut_raise(&job->numbers_max, phase->rows_per_part * phase->encode.shape[phase->encode.rank - 1]);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[result].cols);
     if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
@@ -118,17 +119,30 @@ static void job_cut_results(struct job *job) {
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
-    job->phases[job->phase_count - 1].is_last = true;
+}
+
+/* Joined partial results: each part of a phase weighs its rows anew, which costs next to nothing. */
+static void job_cut_merge(struct job *job) {
+    for (size_t i = 0; i < RESULT_COUNT; i++) {
+        if (!job->plan.call->returns[i])
+            continue;
+        struct job_phase *phase = job_cut_result(job, (enum result)i, 0);
+        phase->compute = job_merge_result;
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[i].cols);
+    }
+    job->scratch_size = job_merge_scratch_size(job);
 }
 
 static bool job_cut_is_small(const struct job *job) {
     const struct plan *plan = &job->plan;
     double rows = (double)plan->batch * (double)plan->heads * (double)plan->queries;
     double cost = rows * (double)plan->keys * (double)(plan->head_size + plan->value_size) * job_cut_multiply_ns;
+    const struct merge *merge = &plan->merge;
+    cost += (double)merge->count * (double)merge->rows * ((double)merge->cols * job_cut_join_ns + job_cut_join_row_ns);
     for (size_t i = 0; i < job->phase_count; i++) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
-            cost += (double)phase->rows * (double)phase->encode.shape[phase->encode.rank - 1] * job_cut_number_ns;
+            cost += (double)phase->encode.rows * (double)phase->encode.cols * job_cut_number_ns;
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
@@ -140,8 +154,13 @@ static bool job_cut_is_small(const struct job *job) {
 
 void job_cut(struct job *job, size_t head_size) {
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
-    job_cut_projections(job);
-    job_cut_results(job);
-    job->scratch_size = job_attend_scratch_size(job);
+    if (job->plan.merge.count > 0) {
+        job_cut_merge(job);
+    } else {
+        job_cut_projections(job);
+        job_cut_results(job);
+        job->scratch_size = job_attend_scratch_size(job);
+    }
+    job->phases[job->phase_count - 1].is_last = true;
     job->is_small = job_cut_is_small(job);
 }

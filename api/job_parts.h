@@ -55,3 +55,8 @@ bool job_attend_heads(const struct job *job, const struct job_phase *phase, size
 bool job_attend_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
                        const void **rows);
 size_t job_attend_scratch_size(const struct job *job);
+
+/* job_merge.c: rows of joined results. */
+bool job_merge_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                      const void **rows);
+size_t job_merge_scratch_size(const struct job *job);
