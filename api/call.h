@@ -59,6 +59,11 @@ struct call_rotary {
     struct tensor positions; /* as it arrived */
 };
 
+/* A partial result that /v1/attention/merge joins with others. */
+struct call_part {
+    struct tensor output, lse; /* the lse of one query is a tensor of no axes */
+};
+
 /* The results by their names in `return`, in the answer's order. */
 enum result {
     RESULT_QUERY,
@@ -67,6 +72,7 @@ enum result {
     RESULT_SCORES,
     RESULT_MASKED,
     RESULT_WEIGHTS,
+    RESULT_LSE,
     RESULT_HEADS,
     RESULT_PRESENT_KEY,
     RESULT_PRESENT_VALUE,
@@ -112,6 +118,9 @@ struct call {
     bool add_norm;
     double epsilon;
     struct tensor norm_weight, norm_bias;
+
+    size_t part_count; /* of merge */
+    struct call_part *parts;
 
     bool returns[RESULT_COUNT];
     int decimals; /* −1: shortest */

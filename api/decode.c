@@ -147,24 +147,33 @@ static bool decode_dtype(const struct decoder *decoder, const json_t *root) {
     return true;
 }
 
+/* A name that the route has no member of. Always NULL. */
+static const struct member *decode_unknown(const struct decoder *decoder, const char *name, const char *pointer) {
+    const struct member_list *list = member_list_of(decoder->route);
+    const struct member_list *other = list == &member_merge ? &member_attention : &member_merge;
+    const char *nearest = value_nearest(name, list->name_at);
+    if (member_find(other, name) != NULL)
+        error_set(decoder->error, ERROR_WRONG_ROUTE, pointer, "%s does not take \"%s\": send it to %s.",
+                  decoder->route->path, name, other == &member_merge ? "/v1/attention/merge" : "/v1/attention");
+    else if (nearest != NULL) {
+        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer, "There is no member \"%.60s\": did you mean \"%s\"?",
+                  name, nearest);
+        error_expected(decoder->error, "\"%s\"", nearest);
+    } else {
+        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer,
+                  "There is no member \"%.60s\": GET /v1/attention lists all members.", name);
+    }
+    return NULL;
+}
+
 /* The row of a name that is known, supported, and belongs to the route; NULL with an error. */
 static const struct member *decode_member(const struct decoder *decoder, const char *name, bool is_null) {
-    const struct member *member = member_find(name);
+    const struct member *member = member_find(member_list_of(decoder->route), name);
     if (member != NULL && is_null)
         return member;
     struct value_pointer pointer = value_child("", name);
-    const char *nearest = member == NULL ? member_nearest(name) : NULL;
-    if (nearest != NULL) {
-        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
-                  "There is no member \"%.60s\": did you mean \"%s\"?", name, nearest);
-        error_expected(decoder->error, "\"%s\"", nearest);
-        return NULL;
-    }
-    if (member == NULL) {
-        error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer.text,
-                  "There is no member \"%.60s\": GET /v1/attention lists all members.", name);
-        return NULL;
-    }
+    if (member == NULL)
+        return decode_unknown(decoder, name, pointer.text);
     for (size_t i = 0; i < ROUTE_REFUSED_MAX && decoder->route->refused[i] != NULL; i++)
         if (strcmp(name, decoder->route->refused[i]) == 0) {
             error_set(decoder->error, ERROR_WRONG_ROUTE, pointer.text,
@@ -180,6 +189,7 @@ static const struct member *decode_member(const struct decoder *decoder, const c
 
 /* Every member of the root in the table's order. */
 static bool decode_members(struct decoder *decoder, const json_t *root) {
+    const struct member_list *list = member_list_of(decoder->route);
     const json_t *given[MEMBER_MAX] = {NULL};
     const char *name;
     json_t *json;
@@ -187,10 +197,10 @@ static bool decode_members(struct decoder *decoder, const json_t *root) {
         const struct member *member = decode_member(decoder, name, json_is_null(json));
         if (member == NULL)
             return false;
-        given[member - member_at(0)] = json_is_null(json) ? NULL : json;
+        given[member - list->rows] = json_is_null(json) ? NULL : json;
     }
-    for (size_t i = 0; member_at(i) != NULL; i++)
-        if (given[i] != NULL && !member_at(i)->decode(decoder, given[i], value_child("", member_at(i)->name).text))
+    for (size_t i = 0; i < list->count; i++)
+        if (given[i] != NULL && !list->rows[i].decode(decoder, given[i], value_child("", list->rows[i].name).text))
             return false;
     return decode_tokens_finish(decoder);
 }
@@ -198,7 +208,7 @@ static bool decode_members(struct decoder *decoder, const json_t *root) {
 static void decode_defaults(const struct route *route, struct call *call) {
     enum dtype dtype = call->dtype;
     *call = (struct call){.dtype = dtype, .decimals = -1, .epsilon = 1e-5};
-    call->returns[RESULT_WEIGHTS] = true;
+    call->returns[route->kind == ROUTE_MERGE ? RESULT_LSE : RESULT_WEIGHTS] = true;
     call->returns[RESULT_OUTPUT] = true;
     if (route->causal) {
         call->mask_count = 1;
@@ -209,8 +219,8 @@ static void decode_defaults(const struct route *route, struct call *call) {
 bool decode_call(const struct limits *limits, const struct route *route, const char *body, size_t size,
                  struct arena *arena, struct call *call, struct error *error) {
     if (size == 0)
-        return error_set(error, ERROR_EMPTY_BODY, NULL,
-                         "The body is empty: send a JSON object, such as {\"inputs\": [[1,0],[0,1]]}.");
+        return error_set(error, ERROR_EMPTY_BODY, NULL, "The body is empty: send a JSON object, such as %s.",
+                         member_list_of(route)->example);
     decode_memory.arena = arena;
     decode_memory.error = error;
     struct scan scan;
@@ -234,10 +244,8 @@ bool decode_call(const struct limits *limits, const struct route *route, const c
             return false;
         if (!json_is_object(root)) {
             const char *received = value_describe(&decoder, root);
-            error_set(error, ERROR_WRONG_TYPE, "",
-                      "The body must be a JSON object, such as {\"inputs\": "
-                      "[[1,0],[0,1]]}, not %s.",
-                      received);
+            error_set(error, ERROR_WRONG_TYPE, "", "The body must be a JSON object, such as %s, not %s.",
+                      member_list_of(route)->example, received);
             error_expected(error, "an object");
             return error_received(error, "%s", received);
         }

@@ -12,7 +12,7 @@
 enum { ENCODE_OPENING = 192, ENCODE_ROW_BRACKETS = 16 };
 
 size_t encode_size(const struct encode *encode, size_t count) {
-    size_t cols = encode->shape[encode->rank - 1];
+    size_t cols = encode->cols;
     size_t number = encode->dtype == DTYPE_FLOAT32 ? (size_t)NUMBER_MAX_F32 : (size_t)NUMBER_MAX_F64;
     if (encode->decimals >= 0) {
         size_t digits = encode->at_most_one              ? 1
@@ -69,7 +69,7 @@ static size_t encode_boundaries(const struct encode *encode, size_t row) {
 
 static bool encode_nested(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->shape[encode->rank - 1];
+    size_t cols = encode->cols;
     char *place = *text;
     for (size_t row = first; row < first + count; row++, rows += row_size) {
         if (row > 0)
@@ -100,7 +100,7 @@ static bool encode_finite(const struct encode *encode, const void *row, size_t c
 /* Base64 groups are three bytes and may span rows: what is left of a row is carried into the next. */
 static bool encode_base64(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->shape[encode->rank - 1], size = cols * dtype_size(encode->dtype);
+    size_t cols = encode->cols, size = cols * dtype_size(encode->dtype);
     char *place = *text;
     if (first == 0) {
         place += sprintf(place, "{\"shape\":[");
@@ -138,6 +138,12 @@ static bool encode_base64(const struct encode *encode, size_t first, size_t coun
 bool encode_rows(const struct encode *encode, size_t first, size_t count, const void *rows, size_t stride,
                  char **text) {
     size_t row_size = stride * dtype_size(encode->dtype);
+    if (encode->rank == 0) { /* no tensor, in b64 neither */
+        char *end = encode_row(encode, rows, 1, *text);
+        if (end != NULL)
+            *text = end;
+        return end != NULL;
+    }
     return encode->b64 ? encode_base64(encode, first, count, rows, row_size, text)
                        : encode_nested(encode, first, count, rows, row_size, text);
 }

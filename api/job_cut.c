@@ -19,6 +19,7 @@ enum {
 static const double job_cut_small_ns = 5e5;
 static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
 static const double job_cut_copy_ns = 0.5, job_cut_angle_ns = 40, job_cut_turn_ns = 2;
+static const double job_cut_join_ns = 1, job_cut_join_row_ns = 40; /* a partial result: its numbers, its exponential */
 
 static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t most) {
     size_t rows = numbers / cols;
@@ -46,19 +47,25 @@ static void job_cut_raise(size_t *most, size_t size) {
 }
 
 /* One result: its rows computed and written. */
-static void job_cut_result(struct job *job, enum result result, size_t barrier) {
+static struct job_phase *job_cut_result(struct job *job, enum result result, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, result);
-    size_t cols = encode.shape[encode.rank - 1];
+    const struct plan_result *shape = &job->plan.results[result];
     size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
-    size_t rows = job_cut_rows(numbers, cols, ENCODE_ROWS_MULTIPLE, numbers);
-    struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, encode.rows, rows, barrier);
+    size_t rows = job_cut_rows(numbers, shape->cols, ENCODE_ROWS_MULTIPLE, numbers);
+    struct job_phase *phase = job_cut_add(job, JOB_RESULT, shape->rows, shape->rows, rows, barrier);
     phase->result = result;
     phase->encode = encode;
-    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part));
+    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part * (encode.rows / shape->rows)));
+    return phase;
+}
+
+static void job_cut_attention_result(struct job *job, enum result result, size_t barrier) {
+    struct job_phase *phase = job_cut_result(job, result, barrier);
+    phase->compute = job_attend_result;
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
-        job_cut_raise(&job->numbers_max, phase->rows_per_part * cols);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[result].cols);
     if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
@@ -68,7 +75,9 @@ static void job_cut_projections(struct job *job) {
     for (size_t i = 0; i < 3; i++)
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            job_cut_add(job, JOB_PROJECT, maps[i]->rows, maps[i]->rows, rows, 0)->map = maps[i];
+            struct job_phase *phase = job_cut_add(job, JOB_SILENT, maps[i]->rows, maps[i]->rows, rows, 0);
+            phase->compute = job_inputs_project;
+            phase->map = maps[i];
         }
 }
 
@@ -83,7 +92,9 @@ static void job_cut_assemblies(struct job *job) {
         size_t rows =
             job_cut_rows(JOB_CUT_SILENT_NUMBERS, all->heads * all->cols, ENCODE_ROWS_MULTIPLE, JOB_CUT_SILENT_NUMBERS);
         size_t most = all->batch * all->rows;
-        job_cut_add(job, JOB_ASSEMBLE, most, most, rows, projected)->assembly = assembly;
+        struct job_phase *phase = job_cut_add(job, JOB_SILENT, most, most, rows, projected);
+        phase->compute = job_inputs_assemble;
+        phase->assembly = assembly;
         job_cut_raise(&job->numbers_max, (assembly_scratch_size(assembly) + real - 1) / real);
     }
 }
@@ -103,7 +114,9 @@ static void job_cut_attend(struct job *job, size_t barrier) {
     } else {
         rows = JOB_CUT_ATTEND_ROWS / plan->queries * plan->queries;
     }
-    struct job_phase *phase = job_cut_add(job, JOB_ATTEND, all, span, rows, barrier);
+    struct job_phase *phase = job_cut_add(job, JOB_SILENT, all, span, rows, barrier);
+    phase->compute = job_attend_heads;
+    phase->result = RESULT_WEIGHTS;
     job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
     job_cut_raise(&job->numbers_max, whole ? phase->rows_per_part * plan->keys : 0);
 }
@@ -121,11 +134,22 @@ static void job_cut_results(struct job *job) {
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_result(job, result, needs_heads ? attended : projected);
+        job_cut_attention_result(job, result, needs_heads ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
-    job->phases[job->phase_count - 1].is_last = true;
+}
+
+/* Joined partial results: each part of a phase weighs its rows anew, which costs next to nothing. */
+static void job_cut_merge(struct job *job) {
+    for (size_t i = 0; i < RESULT_COUNT; i++) {
+        if (!job->plan.call->returns[i])
+            continue;
+        struct job_phase *phase = job_cut_result(job, (enum result)i, 0);
+        phase->compute = job_merge_result;
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[i].cols);
+    }
+    job->scratch_size = job_merge_scratch_size(job);
 }
 
 static double job_cut_assembly_ns(const struct assembly *assembly) {
@@ -140,16 +164,18 @@ static bool job_cut_is_small(const struct job *job) {
     const struct plan *plan = &job->plan;
     double rows = (double)plan->batch * (double)plan->heads * (double)plan->queries;
     double cost = rows * (double)plan->keys * (double)(plan->head_size + plan->value_size) * job_cut_multiply_ns;
+    const struct merge *merge = &plan->merge;
+    cost += (double)merge->count * (double)merge->rows * ((double)merge->cols * job_cut_join_ns + job_cut_join_row_ns);
     for (size_t i = 0; i < job->phase_count; i++) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
-            cost += (double)phase->rows * (double)phase->encode.shape[phase->encode.rank - 1] * job_cut_number_ns;
+            cost += (double)phase->encode.rows * (double)phase->encode.cols * job_cut_number_ns;
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
-        if (phase->kind == JOB_ASSEMBLE)
+        if (phase->assembly != NULL)
             cost += job_cut_assembly_ns(phase->assembly);
-        if (phase->kind == JOB_PROJECT)
+        if (phase->map != NULL)
             cost += (double)phase->rows * (double)phase->map->in * (double)phase->map->out * job_cut_multiply_ns;
     }
     return cost < job_cut_small_ns;
@@ -157,8 +183,14 @@ static bool job_cut_is_small(const struct job *job) {
 
 void job_cut(struct job *job, size_t head_size) {
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
-    job_cut_projections(job);
-    job_cut_assemblies(job);
-    job_cut_results(job);
+    if (job->plan.merge.count > 0) {
+        job_cut_merge(job);
+    } else {
+        job_cut_projections(job);
+        job_cut_assemblies(job);
+        job_cut_results(job);
+        job->scratch_size = job_attend_scratch_size(job);
+    }
+    job->phases[job->phase_count - 1].is_last = true;
     job->is_small = job_cut_is_small(job);
 }

@@ -1,5 +1,6 @@
-/* What attention reads, row by row: see job_inputs.h. */
-#include "api/job_inputs.h"
+/* What attention reads, row by row: query, key and value through their maps, put together with cached and extra rows,
+ * and as results. */
+#include "api/job_parts.h"
 
 /* The flag of a value row: of new key `row`, where the cached ones come first. */
 static unsigned char *job_inputs_flag(const struct plan *plan, size_t batch, size_t head, size_t row) {
@@ -8,14 +9,17 @@ static unsigned char *job_inputs_flag(const struct plan *plan, size_t batch, siz
 
 /* A value row that overflows is zeroed and remembered, since a mask may leave it out. What overflows in query or key
  * shows in the scores, for the keys that count. */
-void job_inputs_project(struct job *job, const struct plan_map *map, size_t first, size_t count) {
+bool job_inputs_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                        const void **rows) {
     const struct plan *plan = &job->plan;
+    const struct plan_map *map = phase->map;
     size_t real = dtype_size(plan->dtype);
     char *y = (char *)map->y + first * map->out * real;
     const char *x = (const char *)map->x + first * map->in * real;
     bool finite = projection_run(plan->dtype, &map->projection, x, map->in, count, y, map->out);
+    (void)scratch, (void)rows; /* the rows are the map's own */
     if (map != &plan->value)
-        return;
+        return true;
     size_t width = map->out / plan->kv_heads;
     for (size_t row = first; row < first + count; row++, y += map->out * real)
         for (size_t head = 0; head < plan->kv_heads; head++) {
@@ -24,6 +28,14 @@ void job_inputs_project(struct job *job, const struct plan_map *map, size_t firs
             if (!finite)
                 rows_poisoned(plan->dtype, y + head * width * real, map->out, 1, width, flag);
         }
+    return true;
+}
+
+bool job_inputs_assemble(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
+                         char *scratch, const void **rows) {
+    (void)rows; /* the rows are the side's */
+    assembly_run(job->plan.dtype, phase->assembly, first, count, scratch);
+    return true;
 }
 
 /* The keys that a result shows: the new ones, or with the cached ones before them. */

@@ -1,4 +1,5 @@
-/* What a job is made of: private to job.c, which runs parts, and job_cut.c, which cuts them. */
+/* What a job is made of: private to job.c, which runs parts, job_cut.c, which cuts them, and the files that compute
+ * their rows: job_inputs.c for what attention reads, job_attend.c for attention, job_merge.c for partial results that are joined. */
 #pragma once
 
 #include "api/encode.h"
@@ -6,19 +7,21 @@
 #include "api/plan.h"
 
 enum job_phase_kind {
-    JOB_HEAD,     /* the answer's text before its results */
-    JOB_PROJECT,  /* rows of query, key or value through their map */
-    JOB_ASSEMBLE, /* rows of query, key or value put together */
-    JOB_ATTEND,   /* rows of attention, for the output alone */
-    JOB_RESULT,   /* rows of a result, computed and written */
+    JOB_HEAD,   /* the answer's text before its results */
+    JOB_SILENT, /* rows that later phases need: of query, key or value, mapped or put together, or of attention */
+    JOB_RESULT, /* rows of a result, computed and written */
 };
 
 struct job_phase {
     enum job_phase_kind kind;
-    enum result result;              /* JOB_RESULT */
-    struct encode encode;            /* JOB_RESULT */
-    const struct plan_map *map;      /* JOB_PROJECT */
-    const struct assembly *assembly; /* JOB_ASSEMBLE */
+    /* Where the rows come from: computes [first, first + count) of them; *rows is where those of a result then are, one
+     * after the other. scratch: job->scratch_size bytes. False: a number overflows. JOB_HEAD: none. */
+    bool (*compute)(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                    const void **rows);
+    enum result result;         /* JOB_RESULT; JOB_SILENT: the result named when a number overflows */
+    struct encode encode;       /* JOB_RESULT */
+    const struct plan_map *map;      /* of a projection */
+    const struct assembly *assembly; /* of a side that is put together */
     size_t rows, rows_per_part;
     size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
@@ -38,8 +41,30 @@ struct job {
     size_t output_rows_max; /* of one part of the output */
     size_t attend_rows_max; /* that one part gives to attention at once */
     size_t text_max;        /* bytes */
+    size_t scratch_size;    /* bytes of one part's working space */
     bool is_small;
 };
 
 /* job_cut.c: fills in everything after `head` for a job whose plan stands. */
 void job_cut(struct job *job, size_t head_size);
+
+/* job_inputs.c: rows of a projection, and of a side that is put together. */
+bool job_inputs_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                        const void **rows);
+bool job_inputs_assemble(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
+                         char *scratch, const void **rows);
+/* What a result shows of query, key and value as attention reads them; and whether such rows of it are finite. */
+struct view job_inputs_view(const struct plan *plan, enum result result);
+bool job_inputs_finite(const struct plan *plan, enum result result, size_t first, size_t count);
+
+/* job_attend.c: rows of attention for the output alone, of a result. */
+bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
+                      const void **rows);
+bool job_attend_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
+                       const void **rows);
+size_t job_attend_scratch_size(const struct job *job);
+
+/* job_merge.c: rows of joined results. */
+bool job_merge_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                      const void **rows);
+size_t job_merge_scratch_size(const struct job *job);

@@ -2,6 +2,7 @@
 #include "api/member.h"
 
 #include "api/decode_mask.h"
+#include "api/decode_merge.h"
 #include "api/decode_projections.h"
 #include "api/decode_rotary.h"
 #include "api/decode_tokens.h"
@@ -141,13 +142,13 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
     if (!json_is_string(json))
         return value_wrong_type(decoder, json, pointer, "the name of a result");
     const char *name = json_string_value(json);
-    for (size_t i = 0; i < RESULT_COUNT; i++)
-        if (strcmp(name, call_result_name((enum result)i)) == 0)
-            return decoder->call->returns[i] = true;
     for (size_t i = 0; i < sizeof member_later_results / sizeof *member_later_results; i++)
         if (strcmp(name, member_later_results[i]) == 0)
             return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
                              "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (strcmp(name, call_result_name((enum result)i)) == 0)
+            return decoder->call->returns[i] = true;
     const char *nearest = value_nearest(name, member_result_at);
     static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
@@ -241,24 +242,41 @@ static const struct member member_table[] = {
     {"seed", NULL, "whole number", "For projections.init; not supported yet.", "0"},
 };
 
-enum { MEMBER_COUNT = sizeof member_table / sizeof *member_table };
+/* Of /v1/attention/merge. */
+static const struct member member_merge_table[] = {
+    {"parts", decode_merge_parts, "array of objects with \"output\" and \"lse\"",
+     "Results of the same queries over disjoint ranges of keys.", NULL},
+    {"return", decode_merge_return, "array of names", "Results: lse, output.", "lse, output"},
+    {"dtype", member_dtype, "\"float32\" or \"float64\"", "What is computed and answered in.", "float32"},
+    {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},
+    {"encoding", member_encoding, "\"json\" or \"b64\"", "How results are written.", "json"},
+};
+
+enum {
+    MEMBER_COUNT = sizeof member_table / sizeof *member_table,
+    MEMBER_MERGE_COUNT = sizeof member_merge_table / sizeof *member_merge_table,
+};
 _Static_assert(MEMBER_COUNT <= (int)MEMBER_MAX, "callers keep arrays of MEMBER_MAX");
-
-const struct member *member_at(size_t index) {
-    return index < MEMBER_COUNT ? &member_table[index] : NULL;
-}
-
-const struct member *member_find(const char *name) {
-    for (size_t i = 0; i < MEMBER_COUNT; i++)
-        if (strcmp(name, member_table[i].name) == 0)
-            return &member_table[i];
-    return NULL;
-}
 
 static const char *member_name_at(size_t index) {
     return index < MEMBER_COUNT ? member_table[index].name : NULL;
 }
 
-const char *member_nearest(const char *name) {
-    return value_nearest(name, member_name_at);
+static const char *member_merge_name_at(size_t index) {
+    return index < MEMBER_MERGE_COUNT ? member_merge_table[index].name : NULL;
+}
+
+const struct member_list member_attention = {member_table, MEMBER_COUNT, member_name_at, "{\"inputs\": [[1,0],[0,1]]}"};
+const struct member_list member_merge = {member_merge_table, MEMBER_MERGE_COUNT, member_merge_name_at,
+                                         "{\"parts\": [{\"output\": [[1,2]], \"lse\": [0.5]}]}"};
+
+const struct member_list *member_list_of(const struct route *route) {
+    return route->kind == ROUTE_MERGE ? &member_merge : &member_attention;
+}
+
+const struct member *member_find(const struct member_list *list, const char *name) {
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(name, list->rows[i].name) == 0)
+            return &list->rows[i];
+    return NULL;
 }

@@ -62,6 +62,37 @@ static void page_member(struct text *text, const char *name, const char *value) 
     text_json_string(text, value, strlen(value));
 }
 
+static void page_mask_parts(struct text *text) {
+    text_string(text, ",\"parts\":[");
+    for (size_t i = 0; decode_mask_part_at(i) != NULL; i++) {
+        const struct decode_mask_part *part = decode_mask_part_at(i);
+        text_format(text, "%s\n    {\"name\":\"%s\"", i > 0 ? "," : "", part->name);
+        page_member(text, "type", part->type);
+        page_member(text, "meaning", part->meaning);
+        text_string(text, "}");
+    }
+    text_string(text, "]");
+}
+
+static void page_members(struct text *text, const struct member_list *list, const char *indent) {
+    text_string(text, ",\n");
+    text_string(text, indent);
+    text_string(text, "\"members\":[");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct member *member = &list->rows[i];
+        text_format(text, "%s\n%s {\"name\":\"%s\",\"supported\":%s", i > 0 ? "," : "", indent, member->name,
+                    member->decode != NULL ? "true" : "false");
+        page_member(text, "type", member->type);
+        page_member(text, "meaning", member->meaning);
+        page_member(text, "default", member->otherwise);
+        if (member->decode == decode_mask)
+            page_mask_parts(text);
+        text_string(text, "}");
+    }
+    text_string(text, "]");
+}
+
+/* Routes that compute take the members of the catalogue, but for those that list their own. */
 static void page_routes(struct text *text) {
     for (size_t i = 0; route_at(i) != NULL; i++) {
         const struct route *route = route_at(i);
@@ -76,40 +107,20 @@ static void page_routes(struct text *text) {
                 text_format(text, "%s\"%s\"", j > 0 ? "," : "", route->refused[j]);
             text_string(text, "]");
         }
+        if (member_list_of(route) != &member_attention)
+            page_members(text, member_list_of(route), "   ");
         text_string(text, "}");
     }
-}
-
-static void page_mask_parts(struct text *text) {
-    text_string(text, ",\"parts\":[");
-    for (size_t i = 0; decode_mask_part_at(i) != NULL; i++) {
-        const struct decode_mask_part *part = decode_mask_part_at(i);
-        text_format(text, "%s\n    {\"name\":\"%s\"", i > 0 ? "," : "", part->name);
-        page_member(text, "type", part->type);
-        page_member(text, "meaning", part->meaning);
-        text_string(text, "}");
-    }
-    text_string(text, "]");
 }
 
 void page_catalogue(const struct service *service, struct text *text) {
     const struct limits *limits = &service->limits;
     text_format(text, "{\"service\":\"attnd\",\"version\":\"%s\",\n \"routes\":[", service->version);
     page_routes(text);
-    text_string(text, "],\n \"members\":[");
-    for (size_t i = 0; member_at(i) != NULL; i++) {
-        const struct member *member = member_at(i);
-        text_format(text, "%s\n  {\"name\":\"%s\",\"supported\":%s", i > 0 ? "," : "", member->name,
-                    member->decode != NULL ? "true" : "false");
-        page_member(text, "type", member->type);
-        page_member(text, "meaning", member->meaning);
-        page_member(text, "default", member->otherwise);
-        if (member->decode == decode_mask)
-            page_mask_parts(text);
-        text_string(text, "}");
-    }
+    text_string(text, "]");
+    page_members(text, &member_attention, " ");
     text_format(text,
-                "],\n \"limits\":{\"body_bytes\":%zu,\"depth\":%zu,\"elements\":%zu,\"work\":%llu,"
+                ",\n \"limits\":{\"body_bytes\":%zu,\"depth\":%zu,\"elements\":%zu,\"work\":%llu,"
                 "\"answer_bytes\":%llu,\"memory_bytes\":%zu}}\n",
                 limits->body_bytes, limits->depth, limits->elements, (unsigned long long)limits->work,
                 (unsigned long long)limits->answer_bytes, limits->memory_bytes);

@@ -105,9 +105,10 @@ struct encode plan_encode(const struct plan *plan, enum result result) {
                             .b64 = plan->call->b64,
                             .decimals = plan->call->decimals,
                             .at_most_one = result == RESULT_WEIGHTS && plan->call->normalize == ATTENTION_SOFTMAX,
-                            .null_minus_inf = result == RESULT_MASKED,
+                            .null_minus_inf = result == RESULT_MASKED || result == RESULT_LSE,
                             .rank = shape->rank,
-                            .rows = shape->rows};
+                            .cols = shape->rank > 0 ? shape->shape[shape->rank - 1] : 1};
+    encode.rows = shape->rows * shape->cols / encode.cols;
     for (size_t axis = 0; axis < shape->rank; axis++)
         encode.shape[axis] = shape->shape[axis];
     return encode;
@@ -195,9 +196,8 @@ static bool plan_is_bounded(const struct call *call, const struct plan_side side
     return sum < limit && sum * sum * cols < DBL_MAX / 4 && normed + plan_magnitude(plan, &call->norm_bias) < limit;
 }
 
-bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
-               struct plan *plan, struct error *error) {
-    *plan = (struct plan){.call = call, .dtype = call->dtype};
+static bool plan_attention(const struct limits *limits, const struct route *route, const struct call *call,
+                           struct arena *arena, struct plan *plan, struct error *error) {
     if (route->needs_num_heads && call->num_heads == 0 && call->query.rank != 4 && call->inputs.rank != 4) {
         error_set(error, ERROR_MISSING_MEMBER, "/num_heads",
                   "%s needs \"num_heads\", such as 2: into how many heads the features are split.", route->path);
@@ -221,4 +221,12 @@ bool plan_make(const struct limits *limits, const struct route *route, const str
     plan->is_bounded = plan_is_bounded(call, sides, plan);
     attention->poisoned = plan->is_bounded ? NULL : plan->poisoned;
     return true;
+}
+
+bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
+               struct plan *plan, struct error *error) {
+    *plan = (struct plan){.call = call, .dtype = call->dtype};
+    if (route->kind == ROUTE_MERGE)
+        return plan_merge(limits, call, arena, plan, error) && plan_answer_size(limits, plan, error);
+    return plan_attention(limits, route, call, arena, plan, error);
 }

@@ -9,6 +9,7 @@
 #include "core/arena.h"
 #include "core/assembly.h"
 #include "core/attention.h"
+#include "core/merge.h"
 #include "core/projection.h"
 #include "core/rows.h"
 
@@ -26,8 +27,8 @@ struct plan_map {
 struct plan_result {
     size_t rank;
     size_t shape[4];
-    size_t rows; /* product of all axes but the last */
-    size_t cols; /* the last */
+    size_t rows; /* that it is computed by */
+    size_t cols; /* numbers of such a row */
 };
 
 struct plan {
@@ -52,6 +53,8 @@ struct plan {
     struct projection output_map; /* [H·Dv] → [output_size] */
     struct rows_norm norm;
     const void *norm_input; /* [B·L, output_size] */
+
+    struct merge merge; /* count 0: this is attention */
 
     bool is_bounded; /* no result can overflow */
     size_t fully_masked_count;
@@ -90,3 +93,7 @@ bool plan_assemble(const struct call *call, struct arena *arena, struct plan *pl
 
 /* plan_mask.c: fits the call's mask parts and padding to the shapes. */
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
+
+/* plan_merge.c: whether the parts of a merge agree, and its results. */
+bool plan_merge(const struct limits *limits, const struct call *call, struct arena *arena, struct plan *plan,
+                struct error *error);

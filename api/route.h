@@ -10,7 +10,7 @@ enum route_kind {
     ROUTE_CATALOGUE,    /* GET /v1/attention: routes and members as JSON */
     ROUTE_PROBLEM_PAGE, /* GET /problems/<code> */
     ROUTE_ATTENTION,    /* POST: decoded, planned, computed */
-    ROUTE_LATER,        /* POST: named in the contract, not built yet */
+    ROUTE_MERGE,        /* POST: the same, of partial results */
 };
 
 /* What a route requires of the query and keys. */

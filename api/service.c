@@ -28,7 +28,7 @@ static const char *service_type(enum route_kind kind) {
         return "text/plain";
     case ROUTE_CATALOGUE:
     case ROUTE_ATTENTION:
-    case ROUTE_LATER:
+    case ROUTE_MERGE:
         return service_json;
     }
     return service_json;
@@ -126,10 +126,8 @@ void service_answer(const struct service *service, const struct request *request
         ok = service_page(service, request, route, arena, reply, &error);
         break;
     case ROUTE_ATTENTION:
+    case ROUTE_MERGE:
         ok = service_attention(service, request, route, arena, reply, &error);
-        break;
-    case ROUTE_LATER:
-        error_set(&error, ERROR_NOT_SUPPORTED, NULL, "%s is not supported yet.", route->path);
         break;
     }
     if (!ok)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/attention.h"
+#include "core/merge.h"
 #include "core/projection.h"
 #include "core/rows.h"
 
@@ -36,6 +37,9 @@ struct kernels {
     bool (*row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
     bool (*project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                          size_t y_stride);
+
+    /* merge_rows(), one row. */
+    bool (*merge_row)(const struct merge *merge, size_t row, double *weights, void *output, void *lse);
 };
 
 enum kernels_level { KERNELS_BASE, KERNELS_AVX2, KERNELS_AVX512, KERNELS_LEVELS };

@@ -67,6 +67,9 @@ bool REAL(fold_block)(const struct attention *attention, const struct attention_
 bool REAL(mask_row)(const struct mask *mask, const struct mask_axes *axes, const struct mask_place *place,
                     struct mask_range range, void *scores, unsigned char *allowed);
 
+/* merge_row.c: merge_rows() */
+bool REAL(merge_row)(const struct merge *merge, size_t row, double *weights, void *output, void *lse);
+
 /* softcap.c: each score becomes cap · tanh(score / cap); one that is not finite becomes NaN. */
 void REAL(softcap_row)(real *scores, size_t count, double cap);
 

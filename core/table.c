@@ -5,6 +5,7 @@ const struct kernels REAL(table) = {
     .attend_block = REAL(attend_block),
     .block_scratch_size = REAL(block_scratch_size),
     .mask_row = REAL(mask_row),
+    .merge_row = REAL(merge_row),
     .normalize_exp = REAL(normalize_exp),
     .row_finite = REAL(row_finite),
     .row_magnitude = REAL(row_magnitude),

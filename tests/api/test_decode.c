@@ -39,8 +39,8 @@ Test(decode, a_body_is_an_object) {
 Test(decode, every_member_of_the_table_is_known_or_refused_as_not_there_yet) {
     struct exchange exchange;
     exchange_init(&exchange);
-    for (size_t i = 0; member_at(i) != NULL; i++) {
-        const struct member *member = member_at(i);
+    for (size_t i = 0; i < member_attention.count; i++) {
+        const struct member *member = &member_attention.rows[i];
         char body[100], pointer[40];
         snprintf(pointer, sizeof pointer, "/%s", member->name);
         snprintf(body, sizeof body, "{\"%s\": null, \"inputs\": [[1]]}", member->name);
@@ -57,7 +57,7 @@ Test(decode, every_member_of_the_table_is_known_or_refused_as_not_there_yet) {
             cr_assert_eq(strncmp(exchange_member(&exchange, "pointer"), pointer, strlen(pointer)), 0, "%s: %.*s", body,
                          (int)exchange.reply.size, exchange.reply.body);
         }
-        cr_assert_eq(member_find(member->name), member);
+        cr_assert_eq(member_find(&member_attention, member->name), member);
     }
     exchange_done(&exchange);
 }
@@ -115,7 +115,8 @@ Test(decode, members_are_required_by_their_route) {
         {"/v1/attention/multi-head", "{\"inputs\":[[1]]}", "missing_member", "/num_heads"},
         {any, "{\"inputs\":[[1]],\"num_kv_heads\":1}", "missing_member", "/num_heads"},
         {any, "{\"inputs\":[[1]],\"pad_token\":\"x\"}", "missing_member", "/tokens"},
-        {"/v1/attention/merge", "{\"parts\":[]}", "not_supported_yet", NULL}};
+        {"/v1/attention/merge", "{\"inputs\":[[1]]}", "wrong_route", "/inputs"},
+        {"/v1/attention", "{\"parts\":[]}", "wrong_route", "/parts"}};
     ARE_REFUSED(rows);
 }
 

@@ -105,6 +105,17 @@ Test(service, a_job_leaves_the_reply_open_until_it_is_collected) {
     exchange_done(&exchange);
 }
 
+static void lists_members(const json_t *members, const struct member_list *list) {
+    cr_assert_eq(json_array_size(members), list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const json_t *member = json_array_get(members, i);
+        cr_assert_str_eq(json_string_value(json_object_get(member, "name")), list->rows[i].name);
+        cr_assert_eq(json_is_true(json_object_get(member, "supported")), list->rows[i].decode != NULL);
+        cr_assert(json_is_string(json_object_get(member, "type")));
+        cr_assert(json_is_string(json_object_get(member, "meaning")));
+    }
+}
+
 Test(service, the_catalogue_lists_every_route_and_member) {
     struct exchange exchange;
     exchange_init(&exchange);
@@ -119,14 +130,13 @@ Test(service, the_catalogue_lists_every_route_and_member) {
                              route_at(count)->path, strlen(route_at(count)->path)),
                      0);
     cr_assert_eq(json_array_size(routes), count);
-    for (count = 0; member_at(count) != NULL; count++) {
-        const json_t *member = json_array_get(members, count);
-        cr_assert_str_eq(json_string_value(json_object_get(member, "name")), member_at(count)->name);
-        cr_assert_eq(json_is_true(json_object_get(member, "supported")), member_at(count)->decode != NULL);
-        cr_assert(json_is_string(json_object_get(member, "type")));
-        cr_assert(json_is_string(json_object_get(member, "meaning")));
+    lists_members(members, &member_attention);
+    for (count = 0; route_at(count) != NULL; count++) {
+        const json_t *own = json_object_get(json_array_get(routes, count), "members");
+        cr_assert_eq(own != NULL, route_at(count)->kind == ROUTE_MERGE);
+        if (own != NULL)
+            lists_members(own, &member_merge);
     }
-    cr_assert_eq(json_array_size(members), count);
     cr_assert_eq((size_t)json_number_value(json_object_get(json_object_get(exchange.json, "limits"), "body_bytes")),
                  limits_default.body_bytes);
     exchange_done(&exchange);

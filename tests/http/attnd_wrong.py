@@ -595,11 +595,72 @@ LATER = [Wrong(f"{name} is refused as not supported yet", ANY, two(**{name: valu
           two(num_heads=1, projections={"init": "torch.nn.Linear"}), "not_supported_yet", "/projections/init", "init"),
 ] + [Wrong(f"return {name} is refused as not supported yet", ANY, two(**{"return": ["weights", name]}),
            "not_supported_yet", "/return/1", name)
-     for name in ("lse", "capped", "projections")] + [
-    Wrong("merge is refused as not supported yet", "/v1/attention/merge", {"parts": []}, "not_supported_yet",
-          (None, "", "/parts"), "merge", status=(404, 422, 501)),
+     for name in ("lse", "capped", "projections")]
+
+MERGE = "/v1/attention/merge"
+PART = {"output": TWO, "lse": [0.5, 0.25]}
+ONE = {"output": [1, 0], "lse": 0.5}
+
+
+def parts(*changed, **more):
+    return dict({"parts": [PART, *changed]}, **more)
+
+
+JOINING = [
+    Wrong("no parts", MERGE, {}, "missing_member", "/parts", "output", "lse"),
+    Wrong("parts null", MERGE, {"parts": None}, "missing_member", "/parts", "output", "lse"),
+    Wrong("empty parts", MERGE, {"parts": []}, "wrong_type", "/parts", "one or more"),
+    Wrong("parts an object", MERGE, {"parts": PART}, "wrong_type", "/parts", "array"),
+    Wrong("parts of numbers", MERGE, {"parts": TWO}, "wrong_type", "/parts", "array"),
+    Wrong("a part that is a string", MERGE, parts("x"), "wrong_type", "/parts/1", "object"),
+    Wrong("a part that is an array", MERGE, parts([TWO, [1, 2]]), "wrong_type", "/parts/1", "object"),
+    Wrong("a part with an unknown member", MERGE, parts(dict(PART, outputs=TWO)), "unknown_member",
+          "/parts/1/outputs", "outputs", "output"),
+    Wrong("a part with weights", MERGE, parts(dict(PART, weights=TWO)), "unknown_member", "/parts/1/weights",
+          "weights", "lse"),
+    Wrong("a part without lse", MERGE, parts({"output": TWO}), "missing_member", "/parts/1/lse", "lse", "return"),
+    Wrong("a part whose lse is null though its output has rows", MERGE, parts({"output": TWO, "lse": None}),
+          "missing_member", "/parts/1/lse", "lse"),
+    Wrong("a part without output", MERGE, parts({"lse": [1, 2]}), "missing_member", "/parts/1/output", "output"),
+    Wrong("a part whose output is null", MERGE, parts({"output": None, "lse": [1, 2]}), "missing_member",
+          "/parts/1/output", "output"),
+    Wrong("outputs of other features", MERGE, parts({"output": [[1], [2]], "lse": [1, 2]}), "shape_mismatch",
+          "/parts/1/output", "[2,1]", "[2,2]", expected="[2,2]", received="[2,1]"),
+    Wrong("outputs of other ranks", MERGE, parts({"output": [1, 2], "lse": 1}), "shape_mismatch", "/parts/1/output",
+          "[2]", "[2,2]"),
+    Wrong("an lse for other rows", MERGE, parts({"output": TWO, "lse": [1, 2, 3]}), "shape_mismatch", "/parts/1/lse",
+          "[3]", "[2]"),
+    Wrong("an lse of the output's rank", MERGE, parts({"output": TWO, "lse": TWO}), "shape_mismatch", "/parts/1/lse",
+          "[2,2]", "[2]"),
+    Wrong("one number as the lse of two rows", MERGE, parts({"output": TWO, "lse": 1}), "shape_mismatch",
+          "/parts/1/lse", "a number", "[2]"),
+    Wrong("the lse of one vector in an array", MERGE, {"parts": [ONE, {"output": [1, 0], "lse": [0.5]}]},
+          "shape_mismatch", "/parts/1/lse", "[1]", "a number"),
+    Wrong("null in an output", MERGE, parts({"output": [[1, None], [0, 1]], "lse": [1, 2]}), "wrong_type",
+          "/parts/1/output/0/1", "null"),
+    Wrong("an lse that is a string", MERGE, parts({"output": TWO, "lse": "x"}), "wrong_type", "/parts/1/lse",
+          "string"),
+    Wrong("an lse of strings", MERGE, parts({"output": TWO, "lse": ["x", "y"]}), "wrong_type", "/parts/1/lse/0",
+          "string"),
+    Wrong("an lse beyond float32", MERGE, {"parts": [{"output": [1], "lse": 1e39}]}, "not_finite", "/parts/0/lse",
+          "1e39", "float64"),
+    Wrong("infinity as an lse in b64", MERGE,
+          {"parts": [{"output": [[1]], "lse": b64([1], "float32", struct.pack("<f", float("inf")))}]}, "not_finite",
+          "/parts/0/lse/b64"),
+    Wrong("an output of rank 5", MERGE, {"parts": [{"output": [[[[[1]]]]], "lse": four(1, 1, 1, 1)}]}, "wrong_rank",
+          "/parts/0/output", "5"),
+    Wrong("return weights of a merge", MERGE, parts(**{"return": ["weights"]}), "out_of_range", "/return/0",
+          "weights", "output", "lse"),
+    Wrong("return nothing of a merge", MERGE, parts(**{"return": []}), "wrong_type", "/return", "output"),
+    Wrong("inputs on merge", MERGE, {"inputs": TWO}, "wrong_route", "/inputs", "/v1/attention"),
+    Wrong("parts on attention", ANY, {"inputs": TWO, "parts": []}, "wrong_route", "/parts", MERGE),
+    Wrong("an unknown member of merge", MERGE, parts(part=1), "unknown_member", "/part", "parts"),
+    Wrong("decimals and b64 of a merge", MERGE, parts(decimals=2, encoding="b64"), "conflicting_members", "/decimals",
+          "b64"),
+    Wrong("a merge without a body", MERGE, b"", "empty_body", None, "parts", status=400),
+    Wrong("a merge of an array", MERGE, [PART], "wrong_type", "", "parts"),
 ]
 
 TABLES = {"syntax": SYNTAX, "bodies": BODIES, "members": MEMBERS, "shapes": SHAPES, "masks": MASKS, "values": VALUES,
-          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES,
-          "later": LATER}
+          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES, "later": LATER,
+          "joining": JOINING}
