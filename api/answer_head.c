@@ -40,8 +40,9 @@ static void answer_fully_masked(const struct plan *plan, struct text *text) {
 
 void answer_head(const struct plan *plan, struct text *text) {
     const struct call *call = plan->call;
-    text_string(text, plan->dtype == DTYPE_FLOAT32 ? "{\"dtype\":\"float32\",\"shape\":{"
-                                                   : "{\"dtype\":\"float64\",\"shape\":{");
+    text_string(text, "{\"dtype\":\"");
+    text_string(text, dtype_name(call->written));
+    text_string(text, "\",\"shape\":{");
     bool first = true;
     for (size_t i = 0; i < RESULT_COUNT; i++) {
         if (!call->returns[i])

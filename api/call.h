@@ -87,7 +87,8 @@ enum call_fully_masked { CALL_FULLY_MASKED_ZERO, CALL_FULLY_MASKED_UNIFORM, CALL
 enum call_layout { CALL_LAYOUT_IN_OUT, CALL_LAYOUT_OUT_IN };
 
 struct call {
-    enum dtype dtype;
+    enum dtype dtype;   /* computed in, and read as: float32 or float64 */
+    enum dtype written; /* answered in: the same, or float16 or bfloat16, computed in float32 */
 
     struct tensor inputs, query, key, value, context;
     struct labels tokens, query_tokens, key_tokens;

@@ -138,12 +138,13 @@ static json_t *decode_envelope(const struct scan *scan, struct error *error) {
 
 /* "dtype" alone, before everything that depends on it. */
 static bool decode_dtype(const struct decoder *decoder, const json_t *root) {
-    static const char *const names[] = {"float32", "float64"};
+    static const char *const names[] = {"float32", "float64", "float16", "bfloat16"}; /* of enum dtype */
     const json_t *json = json_object_get(root, "dtype");
     size_t index = DTYPE_FLOAT32;
-    if (json != NULL && !json_is_null(json) && !value_choice(decoder, json, "/dtype", names, 2, &index))
+    if (json != NULL && !json_is_null(json) && !value_choice(decoder, json, "/dtype", names, 4, &index))
         return false;
-    decoder->call->dtype = (enum dtype)index;
+    decoder->call->written = (enum dtype)index;
+    decoder->call->dtype = index == DTYPE_FLOAT64 ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
     return true;
 }
 
@@ -206,8 +207,8 @@ static bool decode_members(struct decoder *decoder, const json_t *root) {
 }
 
 static void decode_defaults(const struct route *route, struct call *call) {
-    enum dtype dtype = call->dtype;
-    *call = (struct call){.dtype = dtype, .decimals = -1, .epsilon = 1e-5};
+    enum dtype dtype = call->dtype, written = call->written;
+    *call = (struct call){.dtype = dtype, .written = written, .decimals = -1, .epsilon = 1e-5};
     call->returns[route->kind == ROUTE_MERGE ? RESULT_LSE : RESULT_WEIGHTS] = true;
     call->returns[RESULT_OUTPUT] = true;
     if (route->causal) {

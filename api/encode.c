@@ -2,6 +2,7 @@
 #include "api/encode.h"
 
 #include "api/base64.h"
+#include "api/half.h"
 #include "api/number.h"
 
 #include <float.h>
@@ -21,8 +22,25 @@ size_t encode_size(const struct encode *encode, size_t count) {
         number = digits + (size_t)encode->decimals + 3; /* sign, point, comma */
     }
     if (encode->b64)
-        return base64_encoded_size(count * cols * dtype_size(encode->dtype)) + ENCODE_OPENING;
+        return base64_encoded_size(count * cols * dtype_size(encode->written)) + ENCODE_OPENING;
     return count * (cols * number + ENCODE_ROW_BRACKETS) + ENCODE_OPENING + NUMBER_SPILL;
+}
+
+/* encode_finite_numbers() for a 16-bit dtype. */
+static size_t encode_finite_halves(const struct encode *encode, const float *values, size_t count, char **text) {
+    char *place = *text;
+    size_t i = 0;
+    for (; i < count; i++) {
+        uint16_t bits = half_bits(encode->written, values[i]);
+        float value = half_value(encode->written, bits);
+        if (!isfinite(value))
+            break;
+        place = encode->decimals >= 0 ? number_fixed_f64((double)value, encode->decimals, place)
+                                      : number_write_half(encode->written, bits, place);
+        *place++ = ',';
+    }
+    *text = place;
+    return i;
 }
 
 /* Numbers of a row from `first` on, a comma after each, up to one that is not finite: how many. */
@@ -31,6 +49,8 @@ static size_t encode_finite_numbers(const struct encode *encode, const void *row
     size_t count = cols - first;
     if (encode->dtype == DTYPE_FLOAT32) {
         const float *values = (const float *)row + first;
+        if (half_is(encode->written))
+            return encode_finite_halves(encode, values, count, text);
         return encode->decimals >= 0 ? number_fixed_row_f32(values, count, encode->decimals, text)
                                      : number_write_row_f32(values, count, text);
     }
@@ -98,35 +118,66 @@ static bool encode_finite(const struct encode *encode, const void *row, size_t c
 }
 
 /* Base64 groups are three bytes and may span rows: what is left of a row is carried into the next. */
+struct encode_bytes {
+    char *place;
+    unsigned char carry[3];
+    size_t carried;
+};
+
+static void encode_add_bytes(struct encode_bytes *bytes, const char *from, size_t size) {
+    size_t begin = 0;
+    while (bytes->carried > 0 && bytes->carried < 3 && begin < size)
+        bytes->carry[bytes->carried++] = (unsigned char)from[begin++];
+    if (bytes->carried == 3) {
+        bytes->place = base64_encode(bytes->carry, 3, bytes->place);
+        bytes->carried = 0;
+    }
+    size_t whole = (size - begin) / 3 * 3;
+    bytes->place = base64_encode(from + begin, whole, bytes->place);
+    for (begin += whole; begin < size; begin++)
+        bytes->carry[bytes->carried++] = (unsigned char)from[begin];
+}
+
+/* A row of a 16-bit dtype, rounded some numbers at a time. */
+static bool encode_add_halves(const struct encode *encode, struct encode_bytes *bytes, const float *row, size_t cols) {
+    enum { TOGETHER = 192 };
+    uint16_t halves[TOGETHER];
+    for (size_t begin = 0; begin < cols; begin += TOGETHER) {
+        size_t count = cols - begin < TOGETHER ? cols - begin : TOGETHER;
+        for (size_t i = 0; i < count; i++) {
+            halves[i] = half_bits(encode->written, row[begin + i]);
+            if (!isfinite(half_value(encode->written, halves[i])) && !encode_is_null(encode, row, begin + i))
+                return false;
+        }
+        encode_add_bytes(bytes, (const char *)halves, count * sizeof *halves);
+    }
+    return true;
+}
+
+static char *encode_base64_opening(const struct encode *encode, char *place) {
+    place += sprintf(place, "{\"shape\":[");
+    for (size_t axis = 0; axis < encode->rank; axis++)
+        place += sprintf(place, "%s%zu", axis > 0 ? "," : "", encode->shape[axis]);
+    return place + sprintf(place, "],\"dtype\":\"%s\",\"b64\":\"", dtype_name(encode->written));
+}
+
 static bool encode_base64(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
     size_t cols = encode->cols, size = cols * dtype_size(encode->dtype);
-    char *place = *text;
-    if (first == 0) {
-        place += sprintf(place, "{\"shape\":[");
-        for (size_t axis = 0; axis < encode->rank; axis++)
-            place += sprintf(place, "%s%zu", axis > 0 ? "," : "", encode->shape[axis]);
-        place +=
-            sprintf(place, "],\"dtype\":\"%s\",\"b64\":\"", encode->dtype == DTYPE_FLOAT32 ? "float32" : "float64");
-    }
-    unsigned char carry[3];
-    size_t carried = 0;
+    struct encode_bytes bytes = {.place = *text};
+    if (first == 0)
+        bytes.place = encode_base64_opening(encode, bytes.place);
     for (size_t row = 0; row < count; row++, rows += row_size) {
-        if (!encode_finite(encode, rows, cols))
-            return false;
-        size_t begin = 0;
-        while (carried > 0 && carried < 3 && begin < size)
-            carry[carried++] = (unsigned char)rows[begin++];
-        if (carried == 3) {
-            place = base64_encode(carry, 3, place);
-            carried = 0;
+        if (half_is(encode->written)) {
+            if (!encode_add_halves(encode, &bytes, (const float *)(const void *)rows, cols))
+                return false;
+        } else {
+            if (!encode_finite(encode, rows, cols))
+                return false;
+            encode_add_bytes(&bytes, rows, size);
         }
-        size_t whole = (size - begin) / 3 * 3;
-        place = base64_encode(rows + begin, whole, place);
-        for (begin += whole; begin < size; begin++)
-            carry[carried++] = (unsigned char)rows[begin];
     }
-    place = base64_encode(carry, carried, place);
+    char *place = base64_encode(bytes.carry, bytes.carried, bytes.place);
     if (first + count == encode->rows) {
         *place++ = '"';
         *place++ = '}';

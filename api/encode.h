@@ -8,7 +8,8 @@
 
 /* How a result is written. */
 struct encode {
-    enum dtype dtype;
+    enum dtype dtype;    /* of the rows */
+    enum dtype written;  /* the same, or float16 or bfloat16, which float32 rows are rounded to */
     bool b64;            /* {"shape", "dtype", "b64"} in place of nested arrays */
     int decimals;        /* −1: shortest */
     bool at_most_one;    /* no number is larger than 1: softmax weights */
@@ -27,5 +28,5 @@ enum { ENCODE_ROWS_MULTIPLE = 3 };
 
 /* Writes rows [first, first + count) of the tensor, each `stride` elements after the one before, with what opens the
  * tensor before its first row and what closes it after its last; *text is moved behind them. False: a number is not
- * finite. */
+ * finite as it is written. */
 bool encode_rows(const struct encode *encode, size_t first, size_t count, const void *rows, size_t stride, char **text);

@@ -12,16 +12,19 @@ static double job_now_ms(void) {
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static bool job_overflow(const struct job *job, const char *what, struct error *error) {
-    bool is_float32 = job->plan.dtype == DTYPE_FLOAT32;
+/* A number is too large for a dtype. */
+static bool job_overflow(const char *what, enum dtype dtype, struct error *error) {
+    static const char *const wider[] = {[DTYPE_FLOAT64] = "",
+                                        [DTYPE_FLOAT32] = "\"dtype\": \"float64\", ",
+                                        [DTYPE_FLOAT16] = "\"dtype\": \"float32\" or \"bfloat16\", ",
+                                        [DTYPE_BFLOAT16] = "\"dtype\": \"float64\", "};
     error_set(error, ERROR_OVERFLOW, NULL, "The %s overflow%s %s: use %sa smaller \"scale\", or smaller numbers.", what,
-              what[strlen(what) - 1] == 's' ? "" : "s", is_float32 ? "float32" : "float64",
-              is_float32 ? "\"dtype\": \"float64\", " : "");
+              what[strlen(what) - 1] == 's' ? "" : "s", dtype_name(dtype), wider[dtype]);
     return error_expected(error, "finite results");
 }
 
 /* Writes rows of a result: its name before the first, and what closes the answer after the last. */
-static bool job_write(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
+static bool job_write(const struct job_phase *phase, size_t first, size_t count,
                       const void *rows, struct job_block *block, struct error *error) {
     const char *name = call_result_name(phase->result);
     char *text = block->text;
@@ -32,7 +35,7 @@ static bool job_write(const struct job *job, const struct job_phase *phase, size
     }
     size_t lines = phase->encode.rows / phase->rows; /* a row that is computed at once may be several axes' numbers */
     if (!encode_rows(&phase->encode, first * lines, count * lines, rows, phase->encode.cols, &text))
-        return job_overflow(job, name, error);
+        return job_overflow(name, phase->encode.written, error);
     if (phase->is_last && first + count == phase->rows) {
         *text++ = '}';
         *text++ = '\n'; /* a terminal's next prompt starts on a line of its own */
@@ -50,10 +53,10 @@ static bool job_compute(const struct job *job, const struct job_phase *phase, si
     double computed = job_now_ms();
     block->compute_ms += computed - begin;
     if (!finite)
-        return job_overflow(job, call_result_name(phase->result), error);
+        return job_overflow(call_result_name(phase->result), job->plan.dtype, error);
     if (phase->kind == JOB_SILENT)
         return true;
-    bool written = job_write(job, phase, first, count, rows, block, error);
+    bool written = job_write(phase, first, count, rows, block, error);
     block->encode_ms += job_now_ms() - computed;
     return written;
 }

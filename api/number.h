@@ -1,8 +1,11 @@
 /* Numbers as JSON text (RFC 8259 section 6), one by one and by the row: reading and writing. */
 #pragma once
 
+#include "core/dtype.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Reads the JSON number that starts at `text`, rounded to nearest, ties to even, ±infinity where it overflows; returns
  * its end, or NULL where there is none. A byte that is no part of a number must follow, as a NUL follows each body. */
@@ -28,6 +31,9 @@ enum { NUMBER_MAX_F32 = 24, NUMBER_MAX_F64 = 26, NUMBER_MAX_FIXED = 309 + 1 + 1 
  * Number::toString: plain from 1e-6 to below 1e21, else an exponent); returns its end. The value is finite. */
 char *number_write_f32(float value, char *text);
 char *number_write_f64(double value, char *text);
+
+/* The same for the bits of a float16 or bfloat16: what is read back is a number of that dtype. */
+char *number_write_half(enum dtype dtype, uint16_t bits, char *text);
 
 /* Writes exactly `decimals` decimals (0 to 17), half to even on the exact binary value; returns the end. The value is
  * finite. */

@@ -263,6 +263,30 @@ static inline char *number_write_bits_f64(uint64_t bits, char *text) {
     return number_write_layout(number_write_decimal_f64(binary), text);
 }
 
+/* A float16 has 10 bits of fraction and exponents as a float32 has, but less 112; a bfloat16 has 7 and the same. */
+char *number_write_half(enum dtype dtype, uint16_t bits, char *text) {
+    unsigned fraction_bits = dtype == DTYPE_FLOAT16 ? 10 : 7, one = 1U << fraction_bits;
+    int least = dtype == DTYPE_FLOAT16 ? -24 : -133; /* the exponent of the last bit of a subnormal number */
+    *text = '-';
+    text += bits >> 15;
+    bits &= 0x7fff;
+    if (bits == 0) {
+        *text = '0';
+        return text + 1;
+    }
+    /* 2^−133, the one number whose interval holds both a multiple of 10^(k+1), 1e-40, and a nearer one with as few
+     * digits. */
+    if (dtype == DTYPE_BFLOAT16 && bits == 1)
+        return stpcpy(text, "9e-41");
+    unsigned exponent = bits >> fraction_bits, fraction = bits & (one - 1);
+    struct number_write_binary binary = {
+        .significand = exponent == 0 ? fraction : fraction | one,
+        .exponent = (exponent == 0 ? 0 : (int)exponent - 1) + least,
+        .lower_is_closer = fraction == 0 && exponent > 1,
+    };
+    return number_write_layout(number_write_decimal_f32(binary), text);
+}
+
 char *number_write_f32(float value, char *text) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);

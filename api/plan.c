@@ -1,5 +1,6 @@
 /* From a call to a computation: see plan.h. */
 #include "api/plan.h"
+#include "api/half.h"
 
 #include <float.h>
 #include <math.h>
@@ -102,6 +103,7 @@ static bool plan_work(const struct limits *limits, const struct plan *plan, stru
 struct encode plan_encode(const struct plan *plan, enum result result) {
     const struct plan_result *shape = &plan->results[result];
     struct encode encode = {.dtype = plan->dtype,
+                            .written = plan->call->written,
                             .b64 = plan->call->b64,
                             .decimals = plan->call->decimals,
                             .at_most_one = result == RESULT_WEIGHTS && plan->call->normalize == ATTENTION_SOFTMAX,
@@ -179,11 +181,15 @@ static bool plan_is_bounded(const struct call *call, const struct plan_side side
         .key = turn * plan_side_magnitude(plan, &call->projection_key, &sides[1], &call->past_key, &call->bias_key),
         .value = plan_side_magnitude(plan, &call->projection_value, &sides[2], &call->past_value, &call->bias_value),
     };
-    double limit = (plan->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 4;
+    double limit = dtype_max(call->written) / 4;
     if (!(magnitudes.query < limit && magnitudes.key < limit && magnitudes.value < limit))
         return false;
     double output = attention_bound(&plan->attention, &magnitudes);
     if (!(output < limit))
+        return false;
+    struct attention scores = plan->attention; /* which the bound keeps within the dtype computed in */
+    scores.heads.data = NULL;
+    if (half_is(call->written) && !(attention_bound(&scores, &magnitudes) < limit))
         return false;
     output = plan_mapped_magnitude(plan, &call->projection_output, plan->heads * plan->value_size, output);
     if (!(output < limit))

@@ -1,7 +1,6 @@
 /* Partial results to be joined: whether their shapes agree, and what the answer's are. */
 #include "api/plan.h"
 
-#include <float.h>
 #include <stdio.h>
 
 /* "[2,3]"; a bare number is "a number". */
@@ -96,7 +95,6 @@ bool plan_merge(const struct limits *limits, const struct call *call, struct are
                             .parts = parts};
     plan->results[RESULT_OUTPUT] = plan_merge_result(&call->parts[0].output);
     plan->results[RESULT_LSE] = plan_merge_result(&call->parts[0].lse);
-    double limit = (plan->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 4;
-    plan->is_bounded = merge_bound(merge) < limit;
+    plan->is_bounded = merge_bound(merge) < dtype_max(call->written) / 4;
     return plan_merge_work(limits, merge, error);
 }

@@ -2,22 +2,14 @@
 #include "api/value_b64.h"
 
 #include "api/base64.h"
+#include "api/half.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static double value_b64_half(uint16_t bits) {
-    double sign = bits & 0x8000 ? -1 : 1;
-    int exponent = bits >> 10 & 31, fraction = bits & 0x3ff;
-    if (exponent == 31)
-        return fraction == 0 ? sign * INFINITY : NAN;
-    return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(fraction + 1024, exponent - 25));
-}
-
 static double value_b64_load(enum dtype dtype, const unsigned char *bytes) {
     uint16_t half;
-    uint32_t bits;
     float single;
     double number;
     switch (dtype) {
@@ -28,13 +20,9 @@ static double value_b64_load(enum dtype dtype, const unsigned char *bytes) {
         memcpy(&single, bytes, 4);
         return (double)single;
     case DTYPE_FLOAT16:
+    case DTYPE_BFLOAT16:
         memcpy(&half, bytes, 2);
-        return value_b64_half(half);
-    case DTYPE_BFLOAT16: /* the upper half of a float32 */
-        memcpy(&half, bytes, 2);
-        bits = (uint32_t)half << 16;
-        memcpy(&single, &bits, 4);
-        return (double)single;
+        return (double)half_value(dtype, half);
     }
     return 0;
 }

@@ -247,11 +247,11 @@ void whole(std::size_t rows, std::size_t cols) {
               }}},
             static_cast<double>(body.size()));
     struct encode encode = {};
-    encode.dtype = DTYPE_FLOAT32;
+    encode.dtype = encode.written = DTYPE_FLOAT32;
     encode.decimals = -1;
     encode.rank = 2;
     encode.shape[0] = encode.rows = rows;
-    encode.shape[1] = cols;
+    encode.shape[1] = encode.cols = cols;
     const std::size_t block = 32;
     std::vector<char> out(encode_size(&encode, block));
     double size = static_cast<double>(body.size());

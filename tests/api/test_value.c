@@ -252,7 +252,7 @@ Test(value, numbers_and_names_of_the_wrong_kind_are_refused) {
         {"{\"inputs\":[[1]],\"average_heads\":\"true\"}", "wrong_type", "/average_heads"},
         {"{\"inputs\":[[1]],\"normalize\":\"max\"}", "out_of_range", "/normalize"},
         {"{\"inputs\":[[1]],\"normalize\":1}", "wrong_type", "/normalize"},
-        {"{\"inputs\":[[1]],\"dtype\":\"float16\"}", "out_of_range", "/dtype"},
+        {"{\"inputs\":[[1]],\"dtype\":\"half\"}", "out_of_range", "/dtype"},
         {"{\"inputs\":[[1]],\"encoding\":\"base64\"}", "out_of_range", "/encoding"},
         {"{\"inputs\":[[1]],\"pad_token\":1,\"tokens\":[\"a\"]}", "wrong_type", "/pad_token"}};
     ARE_REFUSED(any, rows);
