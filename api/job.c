@@ -6,14 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-/* What a part's scratch is laid out as; each piece starts on an ARENA_ALIGNMENT boundary. */
-struct job_scratch {
-    char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
-    char *sum;    /* the same again where heads are averaged */
-    char *output; /* [output_rows_max, output_size] */
-    char *attend; /* attention's own */
-};
-
 static size_t job_round_up(size_t size) {
     return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
@@ -26,19 +18,26 @@ static size_t job_sum_size(const struct job *job) {
     return job->plan.call->average_heads ? job_rows_size(job) : 0;
 }
 
+static size_t job_gated_size(const struct job *job) {
+    const struct plan *plan = &job->plan;
+    return plan->has_gate ? job_round_up(job->output_rows_max * projection_out(&plan->gate) * dtype_size(plan->dtype))
+                          : 0;
+}
+
 static size_t job_output_size(const struct job *job) {
     return job_round_up(job->output_rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
 }
 
 static size_t job_scratch_size(const struct job *job) {
-    return job_rows_size(job) + job_sum_size(job) + job_output_size(job) +
+    return job_rows_size(job) + job_sum_size(job) + job_gated_size(job) + job_output_size(job) +
            attention_scratch_size(&job->plan.attention, job->attend_rows_max);
 }
 
 static struct job_scratch job_scratch(const struct job *job, char *base) {
     struct job_scratch scratch = {.rows = base};
     scratch.sum = scratch.rows + job_rows_size(job);
-    scratch.output = scratch.sum + job_sum_size(job);
+    scratch.gated = scratch.sum + job_sum_size(job);
+    scratch.output = scratch.gated + job_gated_size(job);
     scratch.attend = scratch.output + job_output_size(job);
     return scratch;
 }
@@ -124,26 +123,6 @@ static bool job_attend_averaged(const struct job *job, size_t first, size_t coun
     return true;
 }
 
-/* Rows [first, first + count) of the output: the merged heads through the output map and the norm. */
-static bool job_output(const struct job *job, size_t first, size_t count, const struct job_scratch *scratch,
-                       const void **rows) {
-    const struct plan *plan = &job->plan;
-    size_t real = dtype_size(plan->dtype), cols = plan->output_size;
-    size_t width = plan->has_output_map ? projection_in(&plan->output_map) : cols;
-    const char *merged = (const char *)plan->merged + first * width * real;
-    *rows = merged;
-    if (!plan->has_output_map && !plan->has_norm)
-        return true;
-    *rows = scratch->output;
-    if (!plan->has_output_map)
-        memcpy(scratch->output, merged, count * cols * real);
-    else if (!projection_run(plan->dtype, &plan->output_map, merged, width, count, scratch->output, cols))
-        return false;
-    return !plan->has_norm ||
-           rows_add_norm(plan->dtype, &plan->norm, (const char *)plan->norm_input + first * cols * real, cols, count,
-                         cols, scratch->output, cols);
-}
-
 /* Rows [first, first + count) of a view's batch · heads · rows, one after the other in scratch->rows. */
 static void job_gather(const struct job *job, const struct view *view, size_t first, size_t count,
                        const struct job_scratch *scratch) {
@@ -156,17 +135,30 @@ static void job_gather(const struct job *job, const struct view *view, size_t fi
     }
 }
 
+/* Rows [first, first + count) of a weight or bias as nn.Linear keeps it. */
+static const void *job_learned(const struct job *job, const struct plan_tensor *tensor, size_t first, size_t count,
+                               const struct job_scratch *scratch) {
+    size_t real = dtype_size(job->plan.dtype), cols = tensor->shape.cols, stride = tensor->shape.rows;
+    const char *from = tensor->from->data;
+    if (!tensor->transposed)
+        return from + first * cols * real;
+    for (size_t col = 0; col < cols; col++)
+        for (size_t row = 0; row < count; row++)
+            memcpy(scratch->rows + (row * cols + col) * real, from + (col * stride + first + row) * real, real);
+    return scratch->rows;
+}
+
 /* Whether none of the value rows [first, first + count) of B·G·S has overflowed. */
 static bool job_values_finite(const struct plan *plan, size_t first, size_t count) {
     return plan->poisoned == NULL || memchr(plan->poisoned + first, 1, count) == NULL;
 }
 
-/* Computes rows [first, first + count) of a result. */
-static bool job_compute(const struct job *job, enum result result, size_t first, size_t count,
+/* Computes rows [first, first + count) of a tensor of the answer. */
+static bool job_compute(const struct job *job, const struct plan_tensor *tensor, size_t first, size_t count,
                         const struct job_scratch *scratch, const void **rows) {
     const struct plan *plan = &job->plan;
     *rows = scratch->rows;
-    switch (result) {
+    switch (tensor->result) {
     case RESULT_QUERY:
         job_gather(job, &plan->attention.query, first, count, scratch);
         return true;
@@ -188,6 +180,9 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
     case RESULT_HEADS:
         job_gather(job, &plan->attention.heads, first, count, scratch);
         return true;
+    case RESULT_PROJECTIONS:
+        *rows = job_learned(job, tensor, first, count, scratch);
+        return true;
     case RESULT_OUTPUT:
         return job_output(job, first, count, scratch, rows);
     case RESULT_COUNT:
@@ -196,42 +191,42 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
     return false;
 }
 
-/* A part of a result: its name before the first row, its rows, and what closes the answer after the last. */
+/* A part of a tensor: its name before the first row, its rows, and what closes the answer after the last. */
 static bool job_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
                        struct job_block *block, struct error *error) {
-    const char *name = call_result_name(phase->result);
+    const char *name = call_result_name(phase->tensor->result);
+    size_t index = (size_t)(phase->tensor - job->plan.tensors);
     struct job_scratch scratch = job_scratch(job, block->scratch);
     const void *rows;
     double begin = job_now_ms();
-    bool finite = job_compute(job, phase->result, first, count, &scratch, &rows);
+    bool finite = job_compute(job, phase->tensor, first, count, &scratch, &rows);
     double computed = job_now_ms();
     block->compute_ms += computed - begin;
     if (!finite)
         return job_overflow(job, name, error);
 
     char *text = block->text;
-    if (first == 0) {
-        text = stpcpy(text, ",\"");
-        text = stpcpy(text, name);
-        text = stpcpy(text, "\":");
-    }
+    if (first == 0)
+        text = answer_head_name(&job->plan, index, text);
     if (!encode_rows(&phase->encode, first, count, rows, phase->encode.shape[phase->encode.rank - 1], &text))
         return job_overflow(job, name, error);
-    if (phase->is_last && first + count == phase->rows) {
-        *text++ = '}';
-        *text++ = '\n'; /* a terminal's next prompt starts on a line of its own */
-    }
+    if (index + 1 == job->plan.tensor_count && first + count == phase->rows)
+        text = answer_head_name(&job->plan, index + 1, text);
     block->size = (size_t)(text - block->text);
     block->encode_ms += job_now_ms() - computed;
     return true;
 }
 
-/* A silent part: rows of a map, or of attention whose weights nobody asked for. */
+/* A silent part: drawn numbers, rows of a map, or of attention whose weights nobody asked for. */
 static bool job_silent(struct job *job, const struct job_phase *phase, size_t first, size_t count,
                        struct job_block *block, struct error *error) {
     double begin = job_now_ms();
     bool finite = true;
-    if (phase->kind == JOB_PROJECT) {
+    if (phase->kind == JOB_DRAW) {
+        const struct plan *plan = &job->plan;
+        torch_linear_draw(plan->generator, phase->draw->bound, plan->dtype, count,
+                          (char *)phase->draw->numbers + first * dtype_size(plan->dtype));
+    } else if (phase->kind == JOB_PROJECT) {
         job_project(job, phase->map, first, count);
     } else {
         struct job_scratch scratch = job_scratch(job, block->scratch);
@@ -279,6 +274,7 @@ bool job_run(struct job *job, size_t part, struct job_block *block, struct error
         memcpy(block->text, job->head + first, count);
         block->size = count;
         return true;
+    case JOB_DRAW:
     case JOB_PROJECT:
     case JOB_ATTEND:
         return job_silent(job, phase, first, count, block, error);
@@ -293,7 +289,8 @@ size_t job_part_count(const struct job *job) {
 }
 
 size_t job_barrier(const struct job *job, size_t part) {
-    return job_phase_of(job, part)->barrier;
+    const struct job_phase *phase = job_phase_of(job, part);
+    return phase->in_order ? part : phase->barrier;
 }
 
 bool job_is_small(const struct job *job) {

@@ -1,4 +1,5 @@
 /* Cuts a checked request into phases and parts. */
+#include "api/answer_head.h"
 #include "api/job_parts.h"
 
 /* Sizes of a part, measured: large enough that handing it out costs nothing, small enough that its rows stay in cache
@@ -17,7 +18,7 @@ enum {
  * one core, with what Server-Timing says of 64×8 to 64×64: a number is written in 10 to 18 ns, a multiplication with
  * its share of softmax and of small matrices done in 0.02 to 0.1 ns. */
 static const double job_cut_small_ns = 5e5;
-static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
+static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05, job_cut_draw_ns = 5;
 
 static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t most) {
     size_t rows = numbers / cols;
@@ -44,16 +45,17 @@ static void job_cut_raise(size_t *most, size_t size) {
     *most = size > *most ? size : *most;
 }
 
-/* One result: its rows computed and written. */
-static void job_cut_result(struct job *job, enum result result, size_t barrier) {
-    struct encode encode = plan_encode(&job->plan, result);
+/* One tensor of the answer: its rows computed and written. */
+static void job_cut_tensor(struct job *job, const struct plan_tensor *tensor, size_t barrier) {
+    struct encode encode = plan_encode(&job->plan, tensor);
+    enum result result = tensor->result;
     size_t cols = encode.shape[encode.rank - 1];
     size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
     size_t rows = job_cut_rows(numbers, cols, ENCODE_ROWS_MULTIPLE, numbers);
     struct job_phase *phase = job_cut_add(job, JOB_RESULT, encode.rows, encode.rows, rows, barrier);
-    phase->result = result;
+    phase->tensor = tensor;
     phase->encode = encode;
-    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part));
+    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part) + 2 * ANSWER_HEAD_NAME_MAX);
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
@@ -62,12 +64,24 @@ static void job_cut_result(struct job *job, enum result result, size_t barrier) 
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
 
+/* What is drawn comes first, one part after the other: each number follows from the one before. */
+static void job_cut_draws(struct job *job) {
+    const struct plan *plan = &job->plan;
+    for (size_t i = 0; i < plan->draw_count; i++) {
+        size_t count = plan->draws[i].count;
+        struct job_phase *phase = job_cut_add(job, JOB_DRAW, count, count, JOB_CUT_SILENT_NUMBERS, 0);
+        phase->draw = &plan->draws[i];
+        phase->in_order = true;
+    }
+}
+
 static void job_cut_projections(struct job *job) {
+    size_t drawn = job->part_count;
     const struct plan_map *maps[] = {&job->plan.query, &job->plan.key, &job->plan.value};
     for (size_t i = 0; i < 3; i++)
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            job_cut_add(job, JOB_PROJECT, maps[i]->rows, maps[i]->rows, rows, 0)->map = maps[i];
+            job_cut_add(job, JOB_PROJECT, maps[i]->rows, maps[i]->rows, rows, drawn)->map = maps[i];
         }
 }
 
@@ -93,22 +107,18 @@ static void job_cut_attend(struct job *job, size_t barrier) {
 
 static void job_cut_results(struct job *job) {
     const struct plan *plan = &job->plan;
-    const bool *returns = plan->call->returns;
     size_t projected = job->part_count, attended = projected;
-    for (size_t i = 0; i < RESULT_COUNT; i++) {
-        enum result result = (enum result)i;
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        enum result result = plan->tensors[i].result;
         bool needs_heads = result == RESULT_HEADS || result == RESULT_OUTPUT;
-        if (!returns[result])
-            continue;
         if (needs_heads && attended == projected) { /* no weights were asked for, which would have made them */
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_result(job, result, needs_heads ? attended : projected);
+        job_cut_tensor(job, &plan->tensors[i], needs_heads ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
-    job->phases[job->phase_count - 1].is_last = true;
 }
 
 static bool job_cut_is_small(const struct job *job) {
@@ -119,7 +129,13 @@ static bool job_cut_is_small(const struct job *job) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
             cost += (double)phase->rows * (double)phase->encode.shape[phase->encode.rank - 1] * job_cut_number_ns;
-        if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
+        if (phase->kind == JOB_DRAW)
+            cost += (double)phase->rows * job_cut_draw_ns;
+        bool is_output = phase->kind == JOB_RESULT && phase->tensor->result == RESULT_OUTPUT;
+        if (is_output && plan->has_gate)
+            cost += (double)phase->rows * (double)projection_in(&plan->gate) * (double)projection_out(&plan->gate) *
+                    job_cut_multiply_ns;
+        if (is_output && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
         if (phase->kind == JOB_PROJECT)
@@ -130,6 +146,7 @@ static bool job_cut_is_small(const struct job *job) {
 
 void job_cut(struct job *job, size_t head_size) {
     job->text_max = job_cut_add(job, JOB_HEAD, head_size, head_size, JOB_CUT_HEAD, 0)->rows_per_part;
+    job_cut_draws(job);
     job_cut_projections(job);
     job_cut_results(job);
     job->is_small = job_cut_is_small(job);

@@ -117,8 +117,21 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
     return error_received(decoder->error, "%.9g", call->epsilon);
 }
 
+/* {"weight", "bias"}, laid out as Keras does, [in,out]. */
+static bool member_gate(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return decode_projections_map(decoder, json, pointer, &decoder->call->gate);
+}
+
+static bool member_seed(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    if (!decoder->call->has_init)
+        return error_set(decoder->error, ERROR_MISSING_MEMBER, pointer,
+                         "seed is for weights that are drawn, and nothing here is: give \"projections\": {\"init\": "
+                         "\"torch.nn.Linear\"}, or leave seed out.");
+    return value_seed(decoder, json, pointer, &decoder->call->seed);
+}
+
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "present_key", "present_value", "projections"};
+static const char *const member_later_results[] = {"capped", "lse", "present_key", "present_value"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -136,7 +149,7 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
             return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
                              "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, output";
+    static const char all[] = "query, key, value, scores, masked, weights, heads, projections, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -211,17 +224,17 @@ static const struct member member_table[] = {
     {"past_value", NULL, member_tensor, "A cache put before the values; not supported yet.", NULL},
     {"add_zero_attn", NULL, "true or false", "One more key and value of zeros; not supported yet.", "false"},
     {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
-    {"gate", NULL, "object", "Multiplies the merged heads; not supported yet.", "off"},
+    {"gate", member_gate, "object", "The merged heads are multiplied by sigmoid(query · weight + bias).", "off"},
     {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
      "What a row without an allowed key becomes.", "zero"},
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
-    {"return", member_return, "array of names", "Results: query, key, value, scores, masked, weights, heads, output.",
-     "weights, output"},
+    {"return", member_return, "array of names",
+     "Results: query, key, value, scores, masked, weights, heads, projections, output.", "weights, output"},
     {"dtype", member_dtype, "\"float32\" or \"float64\"", "What is computed and answered in.", "float32"},
     {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},
     {"encoding", member_encoding, "\"json\" or \"b64\"", "How results are written.", "json"},
-    {"seed", NULL, "whole number", "For projections.init; not supported yet.", "0"},
+    {"seed", member_seed, "whole number", "What projections.init draws from.", "0"},
 };
 
 enum { MEMBER_COUNT = sizeof member_table / sizeof *member_table };

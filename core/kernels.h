@@ -30,6 +30,7 @@ struct kernels {
     /* Largest |x|, ∞ if any is not finite; with `masks` −∞ counts as nothing: it disallows, it is never added. */
     double (*row_magnitude)(const void *x, size_t count, bool masks);
     void (*row_accumulate)(const void *x, double factor, size_t count, void *sum);
+    void (*row_gate)(const void *x, size_t count, void *gate);
     bool (*row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
     bool (*project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                          size_t y_stride);

@@ -75,6 +75,7 @@ real REAL(row_most)(const real *x, size_t count, bool *finite); /* the largest; 
 bool REAL(row_add)(const real *x, size_t count, real *y);       /* y += x; false: an entry of y is not finite */
 double REAL(row_magnitude)(const void *x, size_t count, bool masks);
 void REAL(row_accumulate)(const void *x, double factor, size_t count, void *sum);
+void REAL(row_gate)(const void *x, size_t count, void *gate);
 bool REAL(row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
 bool REAL(project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                         size_t y_stride);
