@@ -39,3 +39,7 @@ size_t number_write_row_f32(const float *values, size_t count, char **text);
 size_t number_write_row_f64(const double *values, size_t count, char **text);
 size_t number_fixed_row_f32(const float *values, size_t count, int decimals, char **text);
 size_t number_fixed_row_f64(const double *values, size_t count, int decimals, char **text);
+
+/* The same without vectors: what every processor can. */
+size_t number_write_each_f32(const float *values, size_t count, char **text);
+size_t number_fixed_each_f32(const float *values, size_t count, int decimals, char **text);

@@ -1,205 +1,187 @@
-/* Writes float32 four at a time, by the method of number_write.c: see there for why it is right.
+/* Writes float32 many at a time, by the method of number_write.c: see there for why it is right. Compiled for levels of
+ * processors (api/number_level.h): a vector has four lanes of 64 bits with AVX2, eight with AVX-512.
  *
- * One number takes some 180 instructions and no branch that depends on it, so four go through the lanes of a vector
- * side by side (GCC's vector extensions; the compiler picks the instructions). What differs from number_write.c follows
- * from that: a product is put together from 32-bit halves and keeps 39 bits of fraction, places of the point are
- * computed rather than looked up, and trailing zeros are counted by sums, for want of a vector instruction. A batch
- * leaves each number as three words of text, and the sizes that tell where they go. Zeros, subnormal numbers, those of
- * eight to 21 digits before the point, and the one in 10^8 that 39 bits cannot decide are written one by one. */
+ * One number takes some 200 instructions and no branch that depends on it, so many go through the lanes of vectors
+ * side by side (GCC's vector extensions; the compiler picks most instructions). Each instruction needs what the one
+ * before it made, and a processor does not look far enough ahead to begin the next vector meanwhile. So the way is cut
+ * into short passes, and each is taken by all numbers of a batch before the next one: their vectors overlap, and their
+ * constants stay in registers.
+ *
+ * What else differs from number_write.c follows from the lanes: a product is put together from 32-bit halves and keeps
+ * 39 bits of fraction, places of the point are computed rather than looked up, and trailing zeros are counted by sums,
+ * for want of a vector instruction. A batch leaves each number as two words of text, their size, and where the point
+ * is, which tells what follows them. Zeros, subnormal numbers, those of eight to 21 digits before the point, and the
+ * one in 10^8 that 39 bits cannot decide are written one by one. */
 #include "api/number_batch.h"
 
 #include "api/number.h"
 #include "api/number_digits.h"
+#include "api/number_lanes.h"
 #include "api/number_powers.h"
 
 #include <math.h>
 
-#if defined __x86_64__
-
-#define NUMBER_BATCH_TARGET __attribute__((target("arch=x86-64-v3")))
-
-enum { NUMBER_BATCH_LANES = 4, NUMBER_BATCH_COUNT = 64 };
-
 /* Added where something must not be negative: to exponents of ten, and to the place of the point. */
 enum { NUMBER_BATCH_TEN = 64, NUMBER_BATCH_POINT = 64 };
 
-typedef uint64_t number_batch_lanes __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef int64_t number_batch_signed __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-/* The same bits, computed with as two, or four, numbers a lane. */
-typedef uint32_t number_batch_halves __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef uint16_t number_batch_quarters __attribute__((vector_size(8 * NUMBER_BATCH_LANES)));
-typedef uint32_t number_batch_words __attribute__((vector_size(4 * NUMBER_BATCH_LANES)));
+/* What follows the digits, by where the point is: an exponent, if there is one, and a comma. The last byte is none of
+ * the text, but its size. */
+#define NUMBER_BATCH_ONE(sign, ones) [NUMBER_BATCH_POINT + 1 sign ones] = "e" #sign #ones ",\0\0\0\4"
+#define NUMBER_BATCH_TWO(sign, tens, ones) [NUMBER_BATCH_POINT + 1 sign tens##ones] = "e" #sign #tens #ones ",\0\0\5"
+#define NUMBER_BATCH_NINE(sign, tens)                                                                                  \
+    NUMBER_BATCH_TWO(sign, tens, 1), NUMBER_BATCH_TWO(sign, tens, 2), NUMBER_BATCH_TWO(sign, tens, 3),                 \
+        NUMBER_BATCH_TWO(sign, tens, 4), NUMBER_BATCH_TWO(sign, tens, 5), NUMBER_BATCH_TWO(sign, tens, 6),             \
+        NUMBER_BATCH_TWO(sign, tens, 7), NUMBER_BATCH_TWO(sign, tens, 8), NUMBER_BATCH_TWO(sign, tens, 9)
 
-/* Texts without the sign, eight bytes a word. */
+static const char number_batch_suffixes[][8] = {
+    [NUMBER_BATCH_POINT - 5 ... NUMBER_BATCH_POINT + 21] = ",\0\0\0\0\0\0\1",
+    NUMBER_BATCH_ONE(-, 7),
+    NUMBER_BATCH_ONE(-, 8),
+    NUMBER_BATCH_ONE(-, 9),
+    NUMBER_BATCH_TWO(-, 1, 0),
+    NUMBER_BATCH_NINE(-, 1),
+    NUMBER_BATCH_TWO(-, 2, 0),
+    NUMBER_BATCH_NINE(-, 2),
+    NUMBER_BATCH_TWO(-, 3, 0),
+    NUMBER_BATCH_NINE(-, 3),
+    NUMBER_BATCH_NINE(+, 2),
+    NUMBER_BATCH_TWO(+, 3, 0),
+    NUMBER_BATCH_NINE(+, 3),
+};
+
+/* What passes leave for later ones, and at last texts without the sign, eight bytes a word. Aligned, because a vector
+ * that crosses a cache line costs twice as much. */
 struct number_batch {
-    uint64_t first[NUMBER_BATCH_COUNT], second[NUMBER_BATCH_COUNT]; /* digits and point */
-    uint64_t suffix[NUMBER_BATCH_COUNT];                            /* an exponent, if any, and a comma */
-    uint64_t digits_size[NUMBER_BATCH_COUNT];                       /* where the suffix stands; 0: not written */
-    uint64_t size[NUMBER_BATCH_COUNT];
+    _Alignas(64) uint32_t bits[NUMBER_LANES_BATCH];
+    uint32_t k[NUMBER_LANES_BATCH];                                 /* 64 added */
+    uint32_t below_one[NUMBER_LANES_BATCH];                         /* so many bits are left of a power, 1 to 4 */
+    uint64_t power[NUMBER_LANES_BATCH];                             /* 10^(-k - 1) */
+    uint64_t tens[NUMBER_LANES_BATCH], digit[NUMBER_LANES_BATCH];   /* the number is 10 * tens + digit, times 10^k */
+    uint64_t unsure[NUMBER_LANES_BATCH];                            /* all bits set where 39 bits do not tell */
+    uint64_t digits[NUMBER_LANES_BATCH];                            /* the first eight, as characters */
+    uint64_t count[NUMBER_LANES_BATCH];                             /* of digits up to the last that is not 0 */
+    uint64_t point[NUMBER_LANES_BATCH];                             /* digits before the decimal point, 64 added */
+    uint64_t first[NUMBER_LANES_BATCH], second[NUMBER_LANES_BATCH]; /* digits and decimal point */
+    uint64_t size[NUMBER_LANES_BATCH];                              /* of these; 0: to be written by itself */
 };
-
-/* 10 * tens + digit, times 10^(k - 64). */
-struct number_batch_digits {
-    number_batch_lanes tens, digit, k, unsure;
-};
-
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_all(uint64_t value) {
-    return (number_batch_lanes){value, value, value, value};
-}
-
-/* Comparison of numbers below 2^63: all bits set where true. */
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_less(number_batch_lanes a, number_batch_lanes b) {
-    return (number_batch_lanes)((number_batch_signed)a < (number_batch_signed)b);
-}
-
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_choose(number_batch_lanes which, number_batch_lanes a,
-                                                                         number_batch_lanes b) {
-    return (which & a) | (~which & b);
-}
 
 /* From -most to below most, a power of two. */
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_near_zero(number_batch_lanes a, uint64_t most) {
-    return (number_batch_lanes)(((a + most) & ~(2 * most - 1)) == 0);
-}
-
-/* number_digits_split(). */
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_split(number_batch_lanes number) {
-    number_batch_lanes upper = number * 109951163 >> 40;
-    number_batch_lanes lower = number - (number_batch_lanes)((number_batch_halves)upper * 10000);
-    number_batch_halves fours = (number_batch_halves)(upper | lower << 32);
-    number_batch_quarters twos = (number_batch_quarters)((fours << 16) - (fours * 10486 >> 20) * ((100 << 16) - 1));
-    return (number_batch_lanes)((twos << 8) - (twos * 103 >> 10) * ((10 << 8) - 1));
+static inline number_lanes number_batch_near_zero(number_lanes a, uint64_t most) {
+    return (number_lanes)(((a + most) & ~(2 * most - 1)) == 0);
 }
 
 /* number_digits_count(). */
-NUMBER_BATCH_TARGET static inline number_batch_lanes number_batch_count(number_batch_lanes digits) {
-    number_batch_lanes used = (digits + 0x7f7f7f7f7f7f7f7f) >> 7 & 0x0101010101010101;
+static inline number_lanes number_batch_count(number_lanes digits) {
+    number_lanes used = (digits + 0x7f7f7f7f7f7f7f7f) >> 7 & 0x0101010101010101;
     used |= used >> 8; /* and whatever stands before the last one */
     used |= used >> 16;
     used |= used >> 32;
-    used += used >> 32;
-    used += used >> 16;
-    return (used + (used >> 8)) & 15;
+    return (number_lanes)NUMBER_LANES_ADD_BYTES(used);
 }
 
-static inline uint64_t number_batch_power(uint64_t ten) {
-    return number_powers_of_ten((int)ten - NUMBER_BATCH_TEN).high;
+/* number_write_scale(). Exponents are kept positive: 64 is added to those of ten, 256 to logarithms. */
+static inline void number_batch_scale(struct number_batch *batch, size_t place) {
+    enum { BIAS = 150, LOG = 256 };
+    number_lanes_halves bits, k, below_one;
+    memcpy(&bits, batch->bits + place, sizeof bits);
+    number_lanes_halves exponent = bits >> 23 & 0xff, lower_is_closer = (number_lanes_halves)((bits & 0x7fffff) == 0);
+    k = (exponent * 1262611 + ((NUMBER_BATCH_TEN << 22) - BIAS * 1262611) - (lower_is_closer & 524031)) >> 22;
+    number_lanes_halves ten = 2 * NUMBER_BATCH_TEN - 1 - k; /* -k - 1 */
+    below_one = BIAS + LOG - exponent - ((ten * 1741647 + ((LOG << 19) - NUMBER_BATCH_TEN * 1741647)) >> 19);
+    memcpy(batch->k + place, &k, sizeof k);
+    memcpy(batch->below_one + place, &below_one, sizeof below_one);
 }
 
-/* number_write_nearest(), with 39 bits of fraction. Exponents are kept positive: 64 is added to those of ten, 256 to
- * logarithms; sums of halves are exact in the lower one, and the shift and mask after them drop the upper. */
-NUMBER_BATCH_TARGET static inline struct number_batch_digits number_batch_nearest(number_batch_lanes exponent,
-                                                                                  number_batch_lanes fraction) {
-    enum { FRACTION = 39, TOLERANCE = 8, BIAS = 150, LOG = 256 };
+/* number_write_nearest(), with 39 bits of fraction. */
+static inline void number_batch_nearest(struct number_batch *batch, size_t place) {
+    enum { FRACTION = 39, TOLERANCE = 8 };
     const uint64_t one = UINT64_C(1) << FRACTION;
-    number_batch_lanes lower_is_closer = (number_batch_lanes)(fraction == 0);
-    number_batch_halves scale = (number_batch_halves)exponent * 1262611 + ((NUMBER_BATCH_TEN << 22) - BIAS * 1262611);
-    number_batch_lanes k = (number_batch_lanes)(scale - ((number_batch_halves)lower_is_closer & 524031)) >> 22 & 0x7f;
-    number_batch_lanes ten = 2 * NUMBER_BATCH_TEN - 1 - k; /* -k - 1 */
-    number_batch_halves ten_log = (number_batch_halves)ten * 1741647 + ((LOG << 19) - NUMBER_BATCH_TEN * 1741647);
-    number_batch_lanes below_one = BIAS + LOG - exponent - ((number_batch_lanes)ten_log >> 19 & 0x1fff); /* 1 to 4 */
-    number_batch_lanes power = {number_batch_power(ten[0]), number_batch_power(ten[1]), number_batch_power(ten[2]),
-                                number_batch_power(ten[3])};
-
-    number_batch_lanes factor = (fraction | 0x800000) << (8 - below_one);
-    number_batch_lanes value = (power >> 32) * factor + ((power & 0xffffffff) * factor >> 32);
-    number_batch_lanes above = power >> (25 + below_one), below = above >> (lower_is_closer & 1);
-    number_batch_lanes rest = value & (one - 1), tenths = (rest << 3) + (rest << 1) + one / 2;
-    number_batch_lanes down = number_batch_less(rest, below), up = number_batch_less(one - above, rest);
-    return (struct number_batch_digits){
-        .tens = (value >> FRACTION) - up,
-        .digit = tenths >> FRACTION & ~(down | up),
-        .k = k,
-        .unsure = number_batch_near_zero(rest - below, TOLERANCE) |
-                  number_batch_near_zero(one - above - rest, TOLERANCE) |
-                  number_batch_near_zero(tenths & (one - 1), 16 * TOLERANCE) | (lower_is_closer & ~(down | up)),
-    };
+    number_lanes fraction = number_lanes_widen(batch->bits + place) & 0x7fffff;
+    number_lanes lower_is_closer = (number_lanes)(fraction == 0);
+    number_lanes power = number_lanes_load(batch->power + place);
+    number_lanes below_one = number_lanes_widen(batch->below_one + place);
+    number_lanes factor = (fraction | 0x800000) << (8 - below_one);
+    number_lanes value = (number_lanes)NUMBER_LANES_MULTIPLY(power >> 32, factor) +
+                         ((number_lanes)NUMBER_LANES_MULTIPLY(power, factor) >> 32);
+    number_lanes above = power >> (25 + below_one), below = above >> (lower_is_closer & 1);
+    number_lanes rest = value & (one - 1), tenths = (rest << 3) + (rest << 1) + one / 2;
+    number_lanes down = number_lanes_less(rest, below), up = number_lanes_less(one - above, rest);
+    number_lanes_store(batch->tens + place, (value >> FRACTION) - up);
+    number_lanes_store(batch->digit + place, tenths >> FRACTION & ~(down | up));
+    number_lanes_store(batch->unsure + place, number_batch_near_zero(rest - below, TOLERANCE) |
+                                                  number_batch_near_zero(one - above - rest, TOLERANCE) |
+                                                  number_batch_near_zero(tenths & (one - 1), 16 * TOLERANCE) |
+                                                  (lower_is_closer & ~(down | up)));
 }
 
-/* What follows the digits: a comma, with an exponent before it where `exponential`; `size` gets its length. */
-NUMBER_BATCH_TARGET static inline number_batch_lanes
-number_batch_suffix(number_batch_lanes exponential, number_batch_lanes point, number_batch_lanes *size) {
-    number_batch_lanes negative = number_batch_less(point, number_batch_all(NUMBER_BATCH_POINT + 1));
-    number_batch_lanes comma = number_batch_all(',');
-    number_batch_lanes exponent =
-        number_batch_choose(negative, NUMBER_BATCH_POINT + 1 - point, point - (NUMBER_BATCH_POINT + 1));
-    number_batch_lanes tens = exponent * 103 >> 10, ones = exponent - (tens << 3) - (tens << 1);
-    number_batch_lanes two_digits = number_batch_less(number_batch_all(9), exponent);
-    number_batch_lanes digits =
-        number_batch_choose(two_digits, (tens + '0') | (ones + '0') << 8 | comma << 16, (ones + '0') | comma << 8);
-    number_batch_lanes sign = number_batch_choose(negative, number_batch_all('-'), number_batch_all('+'));
-    *size = 1 + (exponential & (3 + (two_digits & 1)));
-    return number_batch_choose(exponential, 'e' | sign << 8 | digits << 16, comma);
+/* number_write_decimal_f32(). */
+static inline void number_batch_decimal(struct number_batch *batch, size_t place) {
+    number_lanes tens = number_lanes_load(batch->tens + place), digit = number_lanes_load(batch->digit + place);
+    number_lanes digits = number_lanes_split(tens);
+    number_lanes zeros =
+        -(number_lanes_less(tens, number_lanes_all(10000000)) + number_lanes_less(tens, number_lanes_all(1000000)));
+    number_lanes count =
+        number_lanes_choose((number_lanes)(digit == 0), number_batch_count(digits), number_lanes_all(9));
+    number_lanes k = number_lanes_widen(batch->k + place);
+    number_lanes_store(batch->digits + place,
+                       (digits >> 8 * zeros | digit << 8 << (56 - 8 * zeros)) + NUMBER_DIGITS_ASCII);
+    number_lanes_store(batch->count + place, count - zeros);
+    number_lanes_store(batch->point + place, k + (9 + NUMBER_BATCH_POINT - NUMBER_BATCH_TEN) - zeros);
 }
 
-/* number_write_decimal_f32() and number_write_layout(). */
-NUMBER_BATCH_TARGET static inline void number_batch_write(number_batch_lanes bits, struct number_batch *batch,
-                                                          size_t place) {
-    number_batch_lanes exponent = bits >> 23 & 0xff;
-    struct number_batch_digits number = number_batch_nearest(exponent, bits & 0x7fffff);
-    number_batch_lanes digits = number_batch_split(number.tens);
-    number_batch_lanes zeros = -(number_batch_less(number.tens, number_batch_all(10000000)) +
-                                 number_batch_less(number.tens, number_batch_all(1000000)));
-    number_batch_lanes count =
-        number_batch_choose((number_batch_lanes)(number.digit == 0), number_batch_count(digits), number_batch_all(9)) -
-        zeros;
-    number_batch_lanes point = number.k + (9 + NUMBER_BATCH_POINT - NUMBER_BATCH_TEN) - zeros;
-    digits = (digits >> 8 * zeros | number.digit << 8 << (56 - 8 * zeros)) + NUMBER_DIGITS_ASCII;
+/* number_write_layout(). */
+static inline void number_batch_layout(struct number_batch *batch, size_t place) {
+    number_lanes digits = number_lanes_load(batch->digits + place);
+    number_lanes point = number_lanes_load(batch->point + place), count = number_lanes_load(batch->count + place);
+    number_lanes large = number_lanes_less(number_lanes_all(NUMBER_BATCH_POINT + 7), point);
+    number_lanes exponential = number_lanes_less(point, number_lanes_all(NUMBER_BATCH_POINT - 5)) |
+                               number_lanes_less(number_lanes_all(NUMBER_BATCH_POINT + 21), point);
+    point = number_lanes_choose(exponential | large, number_lanes_all(NUMBER_BATCH_POINT + 1), point);
 
-    number_batch_lanes large = number_batch_less(number_batch_all(NUMBER_BATCH_POINT + 7), point);
-    number_batch_lanes exponential = number_batch_less(point, number_batch_all(NUMBER_BATCH_POINT - 5)) |
-                                     number_batch_less(number_batch_all(NUMBER_BATCH_POINT + 21), point);
-    number_batch_lanes suffix_size, suffix = number_batch_suffix(exponential, point, &suffix_size);
-    point = number_batch_choose(exponential | large, number_batch_all(NUMBER_BATCH_POINT + 1), point);
-
-    number_batch_lanes small = number_batch_less(point, number_batch_all(NUMBER_BATCH_POINT + 1)); /* 0.ddd */
-    number_batch_lanes one = number_batch_all(1);
-    number_batch_lanes shift = number_batch_choose(small, 8 * (NUMBER_BATCH_POINT + 2 - point), number_batch_all(8));
-    number_batch_lanes dot = number_batch_choose(small, number_batch_all(8), 8 * (point - NUMBER_BATCH_POINT));
-    number_batch_lanes zero_places = small & ((one << shift) - 1) & ~number_batch_all(0xff00);
-    number_batch_lanes integer = ~small & ((one << dot) - 1);
-    number_batch_lanes first = number_batch_all('.') << dot | (zero_places & NUMBER_DIGITS_ASCII) | (digits & integer) |
-                               (digits & ~integer) << shift;
-    number_batch_lanes second = digits >> (64 - shift) | (number.digit + '0') << shift;
-    number_batch_lanes size = number_batch_choose(number_batch_less(point, count + NUMBER_BATCH_POINT),
-                                                  count + (shift >> 3), point - NUMBER_BATCH_POINT);
-    number_batch_lanes rare = number.unsure | (number_batch_lanes)(exponent == 0) |
-                              (number_batch_lanes)(exponent == 0xff) | (large & ~exponential);
-    size &= ~rare;
-    suffix_size += size;
-    memcpy(batch->first + place, &first, sizeof first);
-    memcpy(batch->second + place, &second, sizeof second);
-    memcpy(batch->suffix + place, &suffix, sizeof suffix);
-    memcpy(batch->digits_size + place, &size, sizeof size);
-    memcpy(batch->size + place, &suffix_size, sizeof suffix_size);
+    number_lanes one = number_lanes_all(1);
+    number_lanes small = number_lanes_less(point, number_lanes_all(NUMBER_BATCH_POINT + 1)); /* 0.ddd */
+    number_lanes shift = number_lanes_choose(small, 8 * (NUMBER_BATCH_POINT + 2 - point), number_lanes_all(8));
+    number_lanes dot = number_lanes_choose(small, number_lanes_all(8), 8 * (point - NUMBER_BATCH_POINT));
+    number_lanes zero_places = small & ((one << shift) - 1) & ~number_lanes_all(0xff00);
+    number_lanes integer = ~small & ((one << dot) - 1);
+    number_lanes_store(batch->first + place, number_lanes_all('.') << dot | (zero_places & NUMBER_DIGITS_ASCII) |
+                                                 (digits & integer) | (digits & ~integer) << shift);
+    number_lanes_store(batch->second + place, digits >> (64 - shift) | (number_lanes_load(batch->digit + place) + '0')
+                                                                           << shift);
+    number_lanes size = number_lanes_choose(number_lanes_less(point, count + NUMBER_BATCH_POINT), count + (shift >> 3),
+                                            point - NUMBER_BATCH_POINT);
+    number_lanes exponent = number_lanes_widen(batch->bits + place) >> 23 & 0xff;
+    number_lanes rare = number_lanes_load(batch->unsure + place) | (number_lanes)(exponent == 0) |
+                        (number_lanes)(exponent == 0xff) | (large & ~exponential);
+    number_lanes_store(batch->size + place, size & ~rare);
 }
 
-NUMBER_BATCH_TARGET static void number_batch_fill(const uint32_t *bits, size_t count, struct number_batch *batch) {
-    for (size_t place = 0; place < count; place += NUMBER_BATCH_LANES) {
-        number_batch_words words;
-        memcpy(&words, bits + place, sizeof words);
-        number_batch_write(__builtin_convertvector(words, number_batch_lanes), batch, place);
-    }
+/* Up to 2 * NUMBER_LANES_COUNT − 1 numbers more are done, of whatever stands there, and nobody looks at them. */
+static void number_batch_fill(struct number_batch *batch, size_t count) {
+    size_t place = 0;
+    for (; place < count; place += 2 * NUMBER_LANES_COUNT)
+        number_batch_scale(batch, place);
+    for (count = place, place = 0; place < count; place++)
+        batch->power[place] = number_powers_of_ten(NUMBER_BATCH_TEN - 1 - (int)batch->k[place]).high;
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
+        number_batch_nearest(batch, place);
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
+        number_batch_decimal(batch, place);
+    for (place = 0; place < count; place += NUMBER_LANES_COUNT)
+        number_batch_layout(batch, place);
 }
 
-bool number_batch_usable(void) {
-    return __builtin_cpu_supports("avx2") != 0;
-}
-
-/* Compiled for vectors as well, so that it clears their upper halves when it is done (vzeroupper): left as they are,
- * they make the 128-bit instructions of all that follows wait for each other. */
-NUMBER_BATCH_TARGET size_t number_batch_f32(const float *values, size_t count, char **text) {
+size_t NUMBER_LANES_NAME(number_batch_f32, NUMBER_LEVEL)(const float *values, size_t count, char **text) {
     struct number_batch batch;
-    uint32_t bits[NUMBER_BATCH_COUNT] = {0};
+    memset(batch.bits, 0, sizeof batch.bits);
     char *place = *text;
     size_t done = 0;
     while (done < count) {
-        size_t size = count - done < NUMBER_BATCH_COUNT ? count - done : (size_t)NUMBER_BATCH_COUNT;
-        for (size_t i = 0; i < size; i++)
-            memcpy(&bits[i], &values[done + i], sizeof *bits);
-        number_batch_fill(bits, size, &batch);
+        size_t size = count - done < NUMBER_LANES_BATCH ? count - done : (size_t)NUMBER_LANES_BATCH;
+        memcpy(batch.bits, values + done, size * sizeof *values);
+        number_batch_fill(&batch, size);
         for (size_t i = 0; i < size; i++, done++) {
-            if (__builtin_expect(batch.digits_size[i] == 0, 0)) {
+            if (__builtin_expect(batch.size[i] == 0, 0)) {
                 if (!isfinite(values[done])) {
                     *text = place;
                     return done;
@@ -208,26 +190,16 @@ NUMBER_BATCH_TARGET size_t number_batch_f32(const float *values, size_t count, c
                 *place++ = ',';
             } else {
                 *place = '-';
-                place += bits[i] >> 31;
+                place += batch.bits[i] >> 31;
                 number_digits_store(place, batch.first[i]);
                 number_digits_store(place + 8, batch.second[i]);
-                number_digits_store(place + batch.digits_size[i], batch.suffix[i]);
+                const char *suffix = number_batch_suffixes[batch.point[i]];
                 place += batch.size[i];
+                memcpy(place, suffix, sizeof *number_batch_suffixes);
+                place += suffix[sizeof *number_batch_suffixes - 1];
             }
         }
     }
     *text = place;
     return count;
 }
-
-#else
-
-bool number_batch_usable(void) {
-    return false;
-}
-
-size_t number_batch_f32(const float *values, size_t count, char **text) {
-    return number_write_row_f32(values, count, text);
-}
-
-#endif

@@ -1,11 +1,12 @@
-/* Writing many float32 at once: what number_write.c does one by one, for processors with 256-bit vectors. */
+/* Writing many float32 at once: what number_write.c and number_fixed.c do one by one, for levels of processors. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
-/* Whether this processor can. */
-bool number_batch_usable(void);
+/* number_write_row_f32(), where api/number_level.h says that this processor can. */
+size_t number_batch_f32_avx2(const float *values, size_t count, char **text);
+size_t number_batch_f32_avx512(const float *values, size_t count, char **text);
 
-/* number_write_row_f32(), where number_batch_usable(). */
-size_t number_batch_f32(const float *values, size_t count, char **text);
+/* number_fixed_row_f32() with one to eight decimals, likewise. */
+size_t number_batch_fixed_f32_avx2(const float *values, size_t count, int decimals, char **text);
+size_t number_batch_fixed_f32_avx512(const float *values, size_t count, int decimals, char **text);

@@ -73,3 +73,18 @@ static inline uint64_t number_digits_join(uint64_t digits) {
 static inline int number_digits_count(uint64_t digits) {
     return (68 - __builtin_clzll(digits << 3 | 4)) / 8;
 }
+
+/* The digits of a whole number. */
+static inline char *number_digits_whole(uint64_t whole, char *text) {
+    if (__builtin_expect(whole < 10, 1)) {
+        *text = (char)('0' + whole);
+        return text + 1;
+    }
+    char digits[20];
+    int count = 0;
+    for (; whole > 0; whole /= 10)
+        digits[count++] = (char)('0' + whole % 10);
+    while (count > 0)
+        *text++ = digits[--count];
+    return text;
+}

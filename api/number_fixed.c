@@ -6,25 +6,11 @@
  * double. */
 #include "api/number.h"
 #include "api/number_digits.h"
+#include "api/number_level.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
-
-/* The digits of a whole number. */
-static char *number_fixed_whole(uint64_t whole, char *text) {
-    if (__builtin_expect(whole < 10, 1)) {
-        *text = (char)('0' + whole);
-        return text + 1;
-    }
-    char digits[20];
-    int count = 0;
-    for (; whole > 0; whole /= 10)
-        digits[count++] = (char)('0' + whole % 10);
-    while (count > 0)
-        *text++ = digits[--count];
-    return text;
-}
 
 /* Exactly `decimals` digits of `fraction`, which is below 10^decimals. */
 static inline char *number_fixed_decimals(uint64_t fraction, int decimals, char *text) {
@@ -76,7 +62,7 @@ static inline char *number_fixed_write(double value, int decimals, char *text) {
         text -= bits >> 63;
         return text + snprintf(text, NUMBER_MAX_FIXED, "%.*f", decimals, value);
     }
-    text = number_fixed_whole(whole, text);
+    text = number_digits_whole(whole, text);
     return decimals > 0 ? number_fixed_decimals(fraction, decimals, text) : text;
 }
 
@@ -94,7 +80,7 @@ static inline char *number_fixed_write_few(float value, int decimals, uint64_t p
     uint64_t whole = significand >> shift, product = (significand - (whole << shift)) * power;
     uint64_t fraction = (product + (UINT64_C(1) << (shift - 1)) - 1 + (product >> shift & 1)) >> shift;
     uint64_t carry = fraction == power;
-    text = number_fixed_whole(whole + carry, text);
+    text = number_digits_whole(whole + carry, text);
     *text = '.';
     fraction -= power & -carry;
     number_digits_store(text + 1,
@@ -108,6 +94,12 @@ char *number_fixed_f64(double value, int decimals, char *text) {
 }
 
 size_t number_fixed_row_f32(const float *values, size_t count, int decimals, char **text) {
+    if (decimals >= 1 && decimals <= 8 && count >= 8) /* fewer are sooner done than a batch */
+        return number_level_best()->fixed_f32(values, count, decimals, text);
+    return number_fixed_each_f32(values, count, decimals, text);
+}
+
+size_t number_fixed_each_f32(const float *values, size_t count, int decimals, char **text) {
     assert(decimals >= 0 && decimals <= 17);
     char *place = *text;
     size_t i = 0;

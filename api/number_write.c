@@ -14,8 +14,8 @@
  * tests/proof/number_all_floats.c tries every float32, tests/proof/number_random.c doubles. */
 #include "api/number.h"
 
-#include "api/number_batch.h"
 #include "api/number_digits.h"
+#include "api/number_level.h"
 #include "api/number_powers.h"
 
 #include <math.h>
@@ -276,8 +276,12 @@ char *number_write_f64(double value, char *text) {
 }
 
 size_t number_write_row_f32(const float *values, size_t count, char **text) {
-    if (number_batch_usable())
-        return number_batch_f32(values, count, text);
+    if (count < 4) /* sooner done than a batch, however few are in it */
+        return number_write_each_f32(values, count, text);
+    return number_level_best()->write_f32(values, count, text);
+}
+
+size_t number_write_each_f32(const float *values, size_t count, char **text) {
     char *place = *text;
     size_t i = 0;
     for (; i < count && isfinite(values[i]); i++) {

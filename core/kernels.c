@@ -12,7 +12,7 @@ extern const struct kernels table_f32_avx2, table_f64_avx2;
 extern const struct kernels table_f32_avx512, table_f64_avx512;
 #endif
 
-/* The features asked for are the ones that core/CMakeLists.txt compiles with. */
+/* The features asked for are the ones that core/levels.cmake compiles with. */
 const struct kernels *kernels_at(enum dtype dtype, enum kernels_level level) {
     bool single = dtype == DTYPE_FLOAT32;
     assert(single || dtype == DTYPE_FLOAT64);

@@ -1,7 +1,7 @@
-/* api/number_row.c and api/number_batch.c: rows are written and read as the library does it number by number, and no
- * byte outside the text is touched. */
+/* api/number_row.c, api/number_level.c and api/number_batch*.c: rows are written and read as the library does it number
+ * by number, and no byte outside the text is touched. */
 #include "api/number.h"
-#include "api/number_batch.h"
+#include "api/number_level.h"
 
 #include "tests/core/random.h"
 #include "tests/number_library.h"
@@ -231,19 +231,32 @@ Test(number_row, numbers_are_read_wherever_they_stand) {
     }
 }
 
-/* Writes a row and compares with the library; `room` bytes are exactly as many as are promised to do. */
+/* number_write_row_f32() at a level, or for NUMBER_LEVELS itself; NULL if this processor is without it. */
+static size_t (*row_writer(enum number_level level))(const float *, size_t, char **) {
+    if (level == NUMBER_LEVELS)
+        return number_write_row_f32;
+    const struct number_level_rows *rows = number_level_at(level);
+    return rows != NULL ? rows->write_f32 : NULL;
+}
+
+/* Writes a row in each of these ways and compares with the library; `room` bytes are exactly as many as are promised to
+ * do. */
 static void is_written_f32(const float *values, size_t count) {
     size_t room = count * NUMBER_MAX_F32 + NUMBER_SPILL;
-    char *text = malloc(room), *end = text, *place = text, library[NUMBER_LIBRARY_MAX];
-    cr_assert_eq(number_write_row_f32(values, count, &end), count);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = (size_t)(number_library_write_f32(values[i], library) - library);
-        cr_assert(memcmp(place, library, size) == 0 && place[size] == ',', "%a: %.*s", (double)values[i], (int)size,
-                  place);
-        place += size + 1;
+    for (enum number_level level = NUMBER_LEVEL_BASE; level <= NUMBER_LEVELS; level++) {
+        if (row_writer(level) == NULL)
+            continue;
+        char *text = malloc(room), *end = text, *place = text, library[NUMBER_LIBRARY_MAX];
+        cr_assert_eq(row_writer(level)(values, count, &end), count);
+        for (size_t i = 0; i < count; i++) {
+            size_t size = (size_t)(number_library_write_f32(values[i], library) - library);
+            cr_assert(memcmp(place, library, size) == 0 && place[size] == ',', "%a at level %d: %.*s",
+                      (double)values[i], (int)level, (int)size, place);
+            place += size + 1;
+        }
+        cr_assert_eq(place, end);
+        free(text);
     }
-    cr_assert_eq(place, end);
-    free(text);
 }
 
 static void is_written_f64(const double *values, size_t count) {
@@ -289,6 +302,15 @@ Test(number_row, is_written_as_the_library_writes_numbers) {
     }
 }
 
+Test(number_row, the_best_level_is_the_highest) {
+    const struct number_level_rows *highest = NULL;
+    for (enum number_level level = NUMBER_LEVEL_BASE; level < NUMBER_LEVELS; level++)
+        if (number_level_at(level) != NULL)
+            highest = number_level_at(level);
+    cr_assert_eq(number_level_best(), highest);
+    cr_assert_null(number_level_at(NUMBER_LEVELS));
+}
+
 Test(number_row, every_exponent_and_its_ends_are_written) {
     float values[6];
     for (uint32_t exponent = 0; exponent < 255; exponent++) {
@@ -311,9 +333,15 @@ Test(number_row, writing_stops_at_what_is_not_finite) {
     const float singles[] = {1, 2.5f, -INFINITY, 4};
     const double doubles[] = {1, 2.5, NAN, 4};
     char text[4 * NUMBER_MAX_F64 + NUMBER_SPILL], *end = text;
-    cr_assert_eq(number_write_row_f32(singles, 4, &end), 2);
-    cr_assert_eq(memcmp(text, "1,2.5,", 6), 0);
-    cr_assert_eq(end, text + 6);
+    for (enum number_level level = NUMBER_LEVEL_BASE; level <= NUMBER_LEVELS; level++) {
+        if (row_writer(level) == NULL)
+            continue;
+        end = text;
+        memset(text, 0, sizeof text);
+        cr_assert_eq(row_writer(level)(singles, 4, &end), 2);
+        cr_assert_eq(memcmp(text, "1,2.5,", 6), 0);
+        cr_assert_eq(end, text + 6);
+    }
     end = text;
     cr_assert_eq(number_write_row_f64(doubles, 4, &end), 2);
     cr_assert_eq(end, text + 6);
@@ -341,5 +369,49 @@ Test(number_row, decimals_are_printfs) {
         int size = snprintf(wanted, sizeof wanted, "%.*f,", decimals, (double)value);
         cr_assert(end - text == size && memcmp(text, wanted, (size_t)size) == 0, "%a with %d decimals: %.*s",
                   (double)value, decimals, size, text);
+    }
+}
+
+/* Ties, numbers a little beside them, nines that carry, and numbers of all sizes up to where they are whole. */
+static float hard_for_decimals(struct random *random, int decimals) {
+    float tie = (float)(random_size(random, 0, 4000)) / (float)(1u << random_size(random, 0, 12));
+    float nines = (float)(pow(10, (double)random_size(random, 0, 6)) - pow(10, -decimals) / 2);
+    float value = random_chance(random, 40) ? tie
+                  : random_chance(random, 40)
+                      ? nines
+                      : (float)(random_number(random, 1) * pow(2, (double)random_size(random, 0, 80) - 52));
+    uint32_t beside = (uint32_t)random_size(random, 0, 2), bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits & 0x7fffffff) > 2 ? bits + beside - 1 : beside; /* subnormal at the least */
+    memcpy(&value, &bits, sizeof value);
+    return random_chance(random, 30) ? -value : value;
+}
+
+Test(number_row, decimals_are_printfs_at_every_level) {
+    struct random random = {65};
+    for (size_t round = 0; round < TESTS_MANY / 2000; round++) {
+        float values[150];
+        int decimals = 1 + (int)(round % 8);
+        size_t count = random_size(&random, 0, 150);
+        for (size_t i = 0; i < count; i++)
+            values[i] = hard_for_decimals(&random, decimals);
+        if (count > 0 && random_chance(&random, 10))
+            values[random_size(&random, 0, count - 1)] = random_chance(&random, 50) ? NAN : -INFINITY;
+        char *wanted = malloc(count * NUMBER_MAX_FIXED + 1), *wanted_end = wanted;
+        size_t finite = 0;
+        for (; finite < count && isfinite(values[finite]); finite++)
+            wanted_end += sprintf(wanted_end, "%.*f,", decimals, (double)values[finite]);
+        for (enum number_level level = NUMBER_LEVEL_BASE; level < NUMBER_LEVELS; level++) {
+            const struct number_level_rows *rows = number_level_at(level);
+            if (rows == NULL)
+                continue;
+            size_t room = (size_t)(wanted_end - wanted) + NUMBER_SPILL;
+            char *text = malloc(room), *end = text;
+            cr_assert_eq(rows->fixed_f32(values, count, decimals, &end), finite);
+            cr_assert(end - text == wanted_end - wanted && memcmp(text, wanted, (size_t)(end - text)) == 0,
+                      "%d decimals at level %d: %.*s, not %s", decimals, (int)level, (int)(end - text), text, wanted);
+            free(text);
+        }
+        free(wanted);
     }
 }

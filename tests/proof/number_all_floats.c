@@ -1,5 +1,6 @@
 /* Proof: every one of the 2^32 float32 is written as the shortest text that reads back to its bits, the same text as
- * the library's, and read back by the row reader, the plain reader and the library. One by one and by the row.
+ * the library's, and read back by the row reader, the plain reader and the library. One by one and by the row, at
+ * all levels of this processor.
  *
  *     number_all_floats [threads]        all; minutes
  *     number_all_floats [threads] [step] every step-th
@@ -8,6 +9,7 @@
  * of the value are read, and neither may give its bits. (A longer distance or fewer digits cannot, since such decimals
  * have one digit less too.) */
 #include "api/number.h"
+#include "api/number_level.h"
 #include "tests/number_library.h"
 
 #include <inttypes.h>
@@ -86,12 +88,55 @@ static void proof_shortest(float value, const char *text, const char *end) {
     proof_is_other(value, digits, shorter, exponent + 1);
 }
 
-static void proof_row(const float *values, size_t count) {
-    static _Thread_local char row[ROW * NUMBER_MAX_F32 + NUMBER_SPILL];
-    static _Thread_local float back[ROW];
+/* Writes a row at the best level; all levels that this processor has write the same bytes. */
+static char *proof_levels(const float *values, size_t count, char *row) {
+    static _Thread_local char other[ROW * NUMBER_MAX_F32 + NUMBER_SPILL];
     char *row_end = row;
     if (number_write_row_f32(values, count, &row_end) != count)
         proof_fail(values[0], row, "the row is cut short");
+    size_t size = (size_t)(row_end - row);
+    for (enum number_level level = NUMBER_LEVEL_BASE; level < NUMBER_LEVELS; level++) {
+        const struct number_level_rows *rows = number_level_at(level);
+        char *other_end = other;
+        if (rows == NULL || rows == number_level_best())
+            continue;
+        if (rows->write_f32(values, count, &other_end) != count)
+            proof_fail(values[0], other, "the row is cut short");
+        if ((size_t)(other_end - other) != size || memcmp(row, other, size) != 0)
+            proof_fail(values[0], other, "levels write this row in different ways");
+    }
+    return row_end;
+}
+
+/* With decimals, where 64 bits decide and a little above, all levels write what number_fixed_each_f32() writes. */
+static void proof_fixed(const float *values, size_t count) {
+    enum { LENGTH = 32 };
+    static _Thread_local char row[ROW * LENGTH + NUMBER_SPILL], other[ROW * LENGTH + NUMBER_SPILL];
+    static _Thread_local float small[ROW];
+    size_t few = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fabsf(values[i]) < 0x1p30f)
+            small[few++] = values[i];
+    for (int decimals = 1; decimals <= 8 && few > 0; decimals++) {
+        char *row_end = row;
+        number_fixed_each_f32(small, few, decimals, &row_end);
+        for (enum number_level level = NUMBER_LEVEL_BASE + 1; level < NUMBER_LEVELS; level++) {
+            const struct number_level_rows *rows = number_level_at(level);
+            char *other_end = other;
+            if (rows == NULL)
+                continue;
+            if (rows->fixed_f32(small, few, decimals, &other_end) != few || other_end - other != row_end - row ||
+                memcmp(row, other, (size_t)(row_end - row)) != 0)
+                proof_fail(small[0], other, "levels write this row with decimals in different ways");
+        }
+    }
+}
+
+static void proof_row(const float *values, size_t count) {
+    static _Thread_local char row[ROW * NUMBER_MAX_F32 + NUMBER_SPILL];
+    static _Thread_local float back[ROW];
+    char *row_end = proof_levels(values, count, row);
+    proof_fixed(values, count);
     const char *read_end = row;
     struct number_span all = {row, row_end};
     *row_end = '\0';
