@@ -38,24 +38,60 @@ static void answer_fully_masked(const struct plan *plan, struct text *text) {
     text_json_sizes(text, plan->fully_masked, shown);
 }
 
+/* What stands between two tensors, NULL where there is none. `shapes`: among their shapes, which have no layout. */
+static char *answer_between(const struct plan_tensor *before, const struct plan_tensor *after, bool shapes,
+                            char *text) {
+    const char *map = before != NULL ? before->map : NULL, *next = after != NULL ? after->map : NULL;
+    if (map != NULL && map != next)
+        text = stpcpy(text, "}");
+    if (map != NULL && next == NULL)
+        text = stpcpy(text, shapes ? "}" : ",\"layout\":\"out_in\"}");
+    if (after == NULL)
+        return text;
+    if (before != NULL)
+        *text++ = ',';
+    if (next != NULL && map == NULL)
+        text = stpcpy(text, "\"projections\":{");
+    if (next != NULL && map != next) {
+        *text++ = '"';
+        text = stpcpy(stpcpy(text, next), "\":{");
+    }
+    *text++ = '"';
+    return stpcpy(stpcpy(text, after->name), "\":");
+}
+
+static char *answer_around(const struct plan *plan, size_t index, bool shapes, char *text) {
+    const struct plan_tensor *before = index > 0 ? &plan->tensors[index - 1] : NULL;
+    const struct plan_tensor *after = index < plan->tensor_count ? &plan->tensors[index] : NULL;
+    return answer_between(before, after, shapes, text);
+}
+
+char *answer_head_name(const struct plan *plan, size_t index, char *text) {
+    text = answer_around(plan, index, false, text);
+    /* After the brace a line ends: a terminal's next prompt starts on one of its own. */
+    return index < plan->tensor_count ? text : stpcpy(text, "}\n");
+}
+
+static void answer_shapes(const struct plan *plan, struct text *text) {
+    char name[ANSWER_HEAD_NAME_MAX];
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        const struct plan_result *shape = &plan->tensors[i].shape;
+        text_bytes(text, name, (size_t)(answer_around(plan, i, true, name) - name));
+        text_json_sizes(text, shape->shape, shape->rank);
+    }
+    text_bytes(text, name, (size_t)(answer_around(plan, plan->tensor_count, true, name) - name));
+}
+
 void answer_head(const struct plan *plan, struct text *text) {
     const struct call *call = plan->call;
     text_string(text, "{\"dtype\":\"");
     text_string(text, dtype_name(call->written));
     text_string(text, "\",\"shape\":{");
-    bool first = true;
-    for (size_t i = 0; i < RESULT_COUNT; i++) {
-        if (!call->returns[i])
-            continue;
-        text_string(text, first ? "\"" : ",\"");
-        text_string(text, call_result_name((enum result)i));
-        text_string(text, "\":");
-        text_json_sizes(text, plan->results[i].shape, plan->results[i].rank);
-        first = false;
-    }
+    answer_shapes(plan, text);
     text_string(text, "}");
     answer_labels("tokens", &call->tokens, text);
     answer_labels("query_tokens", &call->query_tokens, text);
     answer_labels("key_tokens", &call->key_tokens, text);
     answer_fully_masked(plan, text);
+    text_string(text, ",");
 }

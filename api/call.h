@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TENSOR_RANK_MAX = 4 };
 
@@ -32,6 +33,7 @@ struct call_projection {
     struct tensor weight, bias; /* weight absent: identity */
     const char *weight_pointer, *bias_pointer;
     bool is_packed; /* a third of a state_dict's in_proj_weight */
+    double bound;   /* 0: the numbers are given; else they are still to be drawn, and none is larger */
 };
 
 /* What the axes of a mask part's values mean. */
@@ -76,6 +78,7 @@ enum result {
     RESULT_HEADS,
     RESULT_PRESENT_KEY,
     RESULT_PRESENT_VALUE,
+    RESULT_PROJECTIONS,
     RESULT_OUTPUT,
     RESULT_COUNT
 };
@@ -101,6 +104,10 @@ struct call {
     bool has_projections, has_state_dict;
     struct tensor bias_key, bias_value; /* a state_dict's bias_k and bias_v, [1,1,E] */
 
+    bool has_init, init_bias, init_output;
+    size_t init_features; /* 0: as many as the query has */
+    uint64_t seed;
+
     bool has_scale;
     double scale;
 
@@ -115,6 +122,8 @@ struct call {
     bool add_zero_attn;
     enum call_fully_masked fully_masked;
     bool average_heads;
+
+    struct call_projection gate; /* weight absent: none */
 
     bool add_norm;
     double epsilon;

@@ -1,6 +1,8 @@
 /* The member `projections`: see decode_projections.h. */
 #include "api/decode_projections.h"
 
+#include "api/decode_torch.h"
+
 #include <string.h>
 
 static bool decode_projections_matrix(const struct decoder *decoder, const json_t *json, const char *pointer,
@@ -22,9 +24,8 @@ static const char *decode_projections_pointer(const struct decoder *decoder, con
     return copy != NULL ? copy : "/projections";
 }
 
-/* {"weight", "bias"}. */
-static bool decode_projections_one(const struct decoder *decoder, const json_t *json, const char *pointer,
-                                   struct call_projection *projection) {
+bool decode_projections_map(const struct decoder *decoder, const json_t *json, const char *pointer,
+                            struct call_projection *projection) {
     if (!json_is_object(json))
         return value_wrong_type(decoder, json, pointer, "an object {\"weight\": matrix, \"bias\": vector}");
     const char *name;
@@ -43,14 +44,13 @@ static bool decode_projections_one(const struct decoder *decoder, const json_t *
                 return false;
         } else {
             return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, place.text,
-                             "%s has no \"%.40s\"; a projection has \"weight\" and \"bias\".", pointer + 1, name);
+                             "%s has no \"%.40s\"; it has \"weight\" and \"bias\".", pointer + 1, name);
         }
     }
     if (projection->weight.data != NULL)
         return true;
     return error_set(decoder->error, ERROR_MISSING_MEMBER, value_child(pointer, "weight").text,
-                     "%s has no \"weight\": give a matrix, or leave the whole projection out for the identity.",
-                     pointer + 1);
+                     "%s has no \"weight\": give a matrix, or leave %s out.", pointer + 1, pointer + 1);
 }
 
 /* Rows [first, first + count) of a tensor. */
@@ -238,20 +238,19 @@ static bool decode_projections_member(const struct decoder *decoder, const char 
                                       const char *pointer) {
     struct call *call = decoder->call;
     if (strcmp(name, "query") == 0)
-        return decode_projections_one(decoder, json, pointer, &call->projection_query);
+        return decode_projections_map(decoder, json, pointer, &call->projection_query);
     if (strcmp(name, "key") == 0)
-        return decode_projections_one(decoder, json, pointer, &call->projection_key);
+        return decode_projections_map(decoder, json, pointer, &call->projection_key);
     if (strcmp(name, "value") == 0)
-        return decode_projections_one(decoder, json, pointer, &call->projection_value);
+        return decode_projections_map(decoder, json, pointer, &call->projection_value);
     if (strcmp(name, "output") == 0)
-        return decode_projections_one(decoder, json, pointer, &call->projection_output);
+        return decode_projections_map(decoder, json, pointer, &call->projection_output);
     if (strcmp(name, "layout") == 0)
         return decode_projections_layout(decoder, json, pointer);
     if (strcmp(name, "state_dict") == 0)
         return decode_projections_state_dict(decoder, json, pointer);
-    if (strcmp(name, "init") == 0 || strcmp(name, "features") == 0 || strcmp(name, "bias") == 0)
-        return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
-                         "projections.%s is not supported yet: give the weights themselves.", name);
+    if (strcmp(name, "features") == 0 || strcmp(name, "bias") == 0)
+        return decode_torch_absent(decoder, name, pointer);
     const char *nearest = value_nearest(name, decode_projections_member_at);
     return error_set(decoder->error, ERROR_UNKNOWN_MEMBER, pointer,
                      "projections has no \"%.60s\": did you mean \"%s\"?", name, nearest != NULL ? nearest : "query");
@@ -260,9 +259,11 @@ static bool decode_projections_member(const struct decoder *decoder, const char 
 bool decode_projections(const struct decoder *decoder, const json_t *json, const char *pointer) {
     if (!json_is_object(json))
         return value_wrong_type(decoder, json, pointer,
-                                "an object such as {\"query\": {\"weight\": matrix}, …}, or {\"state_dict\": {…}}");
+                                "an object such as {\"query\": {\"weight\": matrix}, …}, {\"state_dict\": {…}} or "
+                                "{\"init\": \"torch.nn.Linear\"}");
+    decoder->call->has_projections = true;
     if (value_member(json, "init") != NULL)
-        return decode_projections_member(decoder, "init", value_member(json, "init"), "/projections/init");
+        return decode_torch(decoder, json, pointer);
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)json, name, value) {
@@ -273,6 +274,5 @@ bool decode_projections(const struct decoder *decoder, const json_t *json, const
         if (!json_is_null(value) && !decode_projections_member(decoder, name, value, place.text))
             return false;
     }
-    decoder->call->has_projections = true;
     return true;
 }

@@ -23,23 +23,19 @@ static bool job_overflow(const char *what, enum dtype dtype, struct error *error
     return error_expected(error, "finite results");
 }
 
-/* Writes rows of a result: its name before the first, and what closes the answer after the last. */
-static bool job_write(const struct job_phase *phase, size_t first, size_t count,
+/* Writes rows of a tensor: its name before the first, and what closes the answer after the last. */
+static bool job_write(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
                       const void *rows, struct job_block *block, struct error *error) {
-    const char *name = call_result_name(phase->result);
+    const struct plan *plan = &job->plan;
+    size_t index = (size_t)(phase->tensor - plan->tensors);
     char *text = block->text;
-    if (first == 0) {
-        text = stpcpy(text, ",\"");
-        text = stpcpy(text, name);
-        text = stpcpy(text, "\":");
-    }
+    if (first == 0)
+        text = answer_head_name(plan, index, text);
     size_t lines = phase->encode.rows / phase->rows; /* a row that is computed at once may be several axes' numbers */
     if (!encode_rows(&phase->encode, first * lines, count * lines, rows, phase->encode.cols, &text))
-        return job_overflow(name, phase->encode.written, error);
-    if (phase->is_last && first + count == phase->rows) {
-        *text++ = '}';
-        *text++ = '\n'; /* a terminal's next prompt starts on a line of its own */
-    }
+        return job_overflow(call_result_name(phase->result), phase->encode.written, error);
+    if (index + 1 == plan->tensor_count && first + count == phase->rows)
+        text = answer_head_name(plan, index + 1, text);
     block->size = (size_t)(text - block->text);
     return true;
 }
@@ -56,7 +52,7 @@ static bool job_compute(const struct job *job, const struct job_phase *phase, si
         return job_overflow(call_result_name(phase->result), job->plan.dtype, error);
     if (phase->kind == JOB_SILENT)
         return true;
-    bool written = job_write(phase, first, count, rows, block, error);
+    bool written = job_write(job, phase, first, count, rows, block, error);
     block->encode_ms += job_now_ms() - computed;
     return written;
 }
@@ -106,7 +102,8 @@ size_t job_part_count(const struct job *job) {
 }
 
 size_t job_barrier(const struct job *job, size_t part) {
-    return job_phase_of(job, part)->barrier;
+    const struct job_phase *phase = job_phase_of(job, part);
+    return phase->in_order ? part : phase->barrier;
 }
 
 bool job_is_small(const struct job *job) {

@@ -3,14 +3,6 @@
 
 #include <string.h>
 
-/* What a part's scratch is laid out as; each piece starts on an ARENA_ALIGNMENT boundary. */
-struct job_attend_scratch {
-    char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
-    char *sum;    /* the same again where heads are averaged */
-    char *output; /* [output_rows_max, output_size] */
-    char *attend; /* attention's own */
-};
-
 static size_t job_attend_round_up(size_t size) {
     return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
@@ -23,26 +15,33 @@ static size_t job_attend_sum_size(const struct job *job) {
     return job->plan.call->average_heads ? job_attend_rows_size(job) : 0;
 }
 
+static size_t job_attend_gated_size(const struct job *job) {
+    const struct plan *plan = &job->plan;
+    size_t count = plan->has_gate ? job->output_rows_max * projection_out(&plan->gate) : 0;
+    return job_attend_round_up(count * dtype_size(plan->dtype));
+}
+
 static size_t job_attend_output_size(const struct job *job) {
     return job_attend_round_up(job->output_rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
 }
 
 size_t job_attend_scratch_size(const struct job *job) {
-    return job_attend_rows_size(job) + job_attend_sum_size(job) + job_attend_output_size(job) +
-           attention_scratch_size(&job->plan.attention, job->attend_rows_max);
+    return job_attend_rows_size(job) + job_attend_sum_size(job) + job_attend_gated_size(job) +
+           job_attend_output_size(job) + attention_scratch_size(&job->plan.attention, job->attend_rows_max);
 }
 
-static struct job_attend_scratch job_attend_scratch(const struct job *job, char *base) {
-    struct job_attend_scratch scratch = {.rows = base};
+static struct job_scratch job_attend_scratch(const struct job *job, char *base) {
+    struct job_scratch scratch = {.rows = base};
     scratch.sum = scratch.rows + job_attend_rows_size(job);
-    scratch.output = scratch.sum + job_attend_sum_size(job);
+    scratch.gated = scratch.sum + job_attend_sum_size(job);
+    scratch.output = scratch.gated + job_attend_gated_size(job);
     scratch.attend = scratch.output + job_attend_output_size(job);
     return scratch;
 }
 
 /* Rows [first, first + count) of B·H·L through one stage: a run of rows for each head they touch. */
 static bool job_attend_stage(const struct job *job, enum attention_stage stage, size_t first, size_t count,
-                             const struct job_attend_scratch *scratch) {
+                             const struct job_scratch *scratch) {
     const struct plan *plan = &job->plan;
     size_t row_size = attention_needs_rows(&plan->attention, stage) ? plan->keys * dtype_size(plan->dtype) : 0;
     for (size_t done = 0; done < count;) {
@@ -62,8 +61,7 @@ static bool job_attend_stage(const struct job *job, enum attention_stage stage, 
 }
 
 /* Rows [first, first + count) of B·L: weights averaged over the heads, in scratch->sum. */
-static bool job_attend_averaged(const struct job *job, size_t first, size_t count,
-                                const struct job_attend_scratch *scratch) {
+static bool job_attend_averaged(const struct job *job, size_t first, size_t count, const struct job_scratch *scratch) {
     const struct plan *plan = &job->plan;
     size_t row_size = plan->keys * dtype_size(plan->dtype);
     memset(scratch->sum, 0, count * row_size);
@@ -87,29 +85,9 @@ static bool job_attend_averaged(const struct job *job, size_t first, size_t coun
     return true;
 }
 
-/* Rows [first, first + count) of the output: the merged heads through the output map and the norm. */
-static bool job_attend_output(const struct job *job, size_t first, size_t count,
-                              const struct job_attend_scratch *scratch, const void **rows) {
-    const struct plan *plan = &job->plan;
-    size_t real = dtype_size(plan->dtype), cols = plan->output_size;
-    size_t width = plan->has_output_map ? projection_in(&plan->output_map) : cols;
-    const char *merged = (const char *)plan->merged + first * width * real;
-    *rows = merged;
-    if (!plan->has_output_map && !plan->has_norm)
-        return true;
-    *rows = scratch->output;
-    if (!plan->has_output_map)
-        memcpy(scratch->output, merged, count * cols * real);
-    else if (!projection_run(plan->dtype, &plan->output_map, merged, width, count, scratch->output, cols))
-        return false;
-    return !plan->has_norm ||
-           rows_add_norm(plan->dtype, &plan->norm, (const char *)plan->norm_input + first * cols * real, cols, count,
-                         cols, scratch->output, cols);
-}
-
 /* Rows [first, first + count) of a view's batch · heads · rows, one after the other in scratch->rows. */
 static void job_attend_gather(const struct job *job, const struct view *view, size_t first, size_t count,
-                              const struct job_attend_scratch *scratch) {
+                              const struct job_scratch *scratch) {
     size_t real = dtype_size(job->plan.dtype), row_size = view->cols * real;
     for (size_t i = 0; i < count; i++) {
         size_t flat = first + i;
@@ -119,9 +97,22 @@ static void job_attend_gather(const struct job *job, const struct view *view, si
     }
 }
 
+/* Rows [first, first + count) of a weight or bias as nn.Linear keeps it. */
+static const void *job_attend_learned(const struct job *job, const struct plan_tensor *tensor, size_t first,
+                                      size_t count, const struct job_scratch *scratch) {
+    size_t real = dtype_size(job->plan.dtype), cols = tensor->shape.cols, stride = tensor->shape.rows;
+    const char *from = tensor->from->data;
+    if (!tensor->transposed)
+        return from + first * cols * real;
+    for (size_t col = 0; col < cols; col++)
+        for (size_t row = 0; row < count; row++)
+            memcpy(scratch->rows + (row * cols + col) * real, from + (col * stride + first + row) * real, real);
+    return scratch->rows;
+}
+
 bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
                       const void **rows) {
-    struct job_attend_scratch scratch = job_attend_scratch(job, base);
+    struct job_scratch scratch = job_attend_scratch(job, base);
     (void)phase, (void)rows; /* the rows are the heads' */
     return job_attend_stage(job, ATTENTION_OUTPUT, first, count, &scratch);
 }
@@ -129,7 +120,7 @@ bool job_attend_heads(const struct job *job, const struct job_phase *phase, size
 bool job_attend_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
                        const void **rows) {
     const struct plan *plan = &job->plan;
-    struct job_attend_scratch scratch = job_attend_scratch(job, base);
+    struct job_scratch scratch = job_attend_scratch(job, base);
     *rows = scratch.rows;
     switch (phase->result) {
     case RESULT_QUERY:
@@ -153,8 +144,11 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
     case RESULT_HEADS:
         job_attend_gather(job, &plan->attention.heads, first, count, &scratch);
         return true;
+    case RESULT_PROJECTIONS:
+        *rows = job_attend_learned(job, phase->tensor, first, count, &scratch);
+        return true;
     case RESULT_OUTPUT:
-        return job_attend_output(job, first, count, &scratch, rows);
+        return job_output(job, first, count, &scratch, rows);
     case RESULT_LSE:
     case RESULT_COUNT:
         break;

@@ -1,4 +1,5 @@
 /* Cuts a checked request into phases and parts. */
+#include "api/answer_head.h"
 #include "api/job_parts.h"
 
 /* Sizes of a part, measured: large enough that handing it out costs nothing, small enough that its rows stay in cache
@@ -17,7 +18,7 @@ enum {
  * one core, with what Server-Timing says of 64×8 to 64×64: a number is written in 10 to 18 ns, a multiplication with
  * its share of softmax and of small matrices done in 0.02 to 0.1 ns. */
 static const double job_cut_small_ns = 5e5;
-static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
+static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05, job_cut_draw_ns = 5;
 static const double job_cut_copy_ns = 0.5, job_cut_angle_ns = 40, job_cut_turn_ns = 2;
 static const double job_cut_join_ns = 1, job_cut_join_row_ns = 40; /* a partial result: its numbers, its exponential */
 
@@ -46,36 +47,52 @@ static void job_cut_raise(size_t *most, size_t size) {
     *most = size > *most ? size : *most;
 }
 
-/* One result: its rows computed and written. */
-static struct job_phase *job_cut_result(struct job *job, enum result result, size_t barrier) {
-    struct encode encode = plan_encode(&job->plan, result);
-    const struct plan_result *shape = &job->plan.results[result];
+/* One tensor of the answer: its rows computed and written. */
+static struct job_phase *job_cut_tensor(struct job *job, const struct plan_tensor *tensor, size_t barrier) {
+    struct encode encode = plan_encode(&job->plan, tensor);
+    const struct plan_result *shape = &tensor->shape;
     size_t numbers = encode.b64 ? JOB_CUT_B64_NUMBERS : JOB_CUT_NUMBERS;
     size_t rows = job_cut_rows(numbers, shape->cols, ENCODE_ROWS_MULTIPLE, numbers);
     struct job_phase *phase = job_cut_add(job, JOB_RESULT, shape->rows, shape->rows, rows, barrier);
-    phase->result = result;
+    phase->result = tensor->result;
+    phase->tensor = tensor;
     phase->encode = encode;
-    job_cut_raise(&job->text_max, encode_size(&encode, phase->rows_per_part * (encode.rows / shape->rows)));
+    job_cut_raise(&job->text_max,
+                  encode_size(&encode, phase->rows_per_part * (encode.rows / shape->rows)) + 2 * ANSWER_HEAD_NAME_MAX);
     return phase;
 }
 
-static void job_cut_attention_result(struct job *job, enum result result, size_t barrier) {
-    struct job_phase *phase = job_cut_result(job, result, barrier);
+static void job_cut_attention_tensor(struct job *job, const struct plan_tensor *tensor, size_t barrier) {
+    struct job_phase *phase = job_cut_tensor(job, tensor, barrier);
+    enum result result = tensor->result;
     phase->compute = job_attend_result;
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
     else
-        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[result].cols);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * tensor->shape.cols);
     if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
 
+/* What is drawn comes first, one part after the other: each number follows from the one before. */
+static void job_cut_draws(struct job *job) {
+    const struct plan *plan = &job->plan;
+    for (size_t i = 0; i < plan->draw_count; i++) {
+        size_t count = plan->draws[i].count;
+        struct job_phase *phase = job_cut_add(job, JOB_SILENT, count, count, JOB_CUT_SILENT_NUMBERS, 0);
+        phase->compute = job_inputs_draw;
+        phase->draw = &plan->draws[i];
+        phase->in_order = true;
+    }
+}
+
 static void job_cut_projections(struct job *job) {
+    size_t drawn = job->part_count;
     const struct plan_map *maps[] = {&job->plan.query, &job->plan.key, &job->plan.value};
     for (size_t i = 0; i < 3; i++)
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
-            struct job_phase *phase = job_cut_add(job, JOB_SILENT, maps[i]->rows, maps[i]->rows, rows, 0);
+            struct job_phase *phase = job_cut_add(job, JOB_SILENT, maps[i]->rows, maps[i]->rows, rows, drawn);
             phase->compute = job_inputs_project;
             phase->map = maps[i];
         }
@@ -121,20 +138,17 @@ static void job_cut_attend(struct job *job, size_t barrier) {
     job_cut_raise(&job->numbers_max, whole ? phase->rows_per_part * plan->keys : 0);
 }
 
-static void job_cut_results(struct job *job) {
+static void job_cut_tensors(struct job *job) {
     const struct plan *plan = &job->plan;
-    const bool *returns = plan->call->returns;
     size_t projected = job->part_count, attended = projected;
-    for (size_t i = 0; i < RESULT_COUNT; i++) {
-        enum result result = (enum result)i;
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        enum result result = plan->tensors[i].result;
         bool needs_heads = result == RESULT_HEADS || result == RESULT_OUTPUT;
-        if (!returns[result])
-            continue;
         if (needs_heads && attended == projected) { /* no weights were asked for, which would have made them */
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_attention_result(job, result, needs_heads ? attended : projected);
+        job_cut_attention_tensor(job, &plan->tensors[i], needs_heads ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
@@ -142,12 +156,10 @@ static void job_cut_results(struct job *job) {
 
 /* Joined partial results: each part of a phase weighs its rows anew, which costs next to nothing. */
 static void job_cut_merge(struct job *job) {
-    for (size_t i = 0; i < RESULT_COUNT; i++) {
-        if (!job->plan.call->returns[i])
-            continue;
-        struct job_phase *phase = job_cut_result(job, (enum result)i, 0);
+    for (size_t i = 0; i < job->plan.tensor_count; i++) {
+        struct job_phase *phase = job_cut_tensor(job, &job->plan.tensors[i], 0);
         phase->compute = job_merge_result;
-        job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[i].cols);
+        job_cut_raise(&job->numbers_max, phase->rows_per_part * phase->tensor->shape.cols);
     }
     job->scratch_size = job_merge_scratch_size(job);
 }
@@ -170,7 +182,13 @@ static bool job_cut_is_small(const struct job *job) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
             cost += (double)phase->encode.rows * (double)phase->encode.cols * job_cut_number_ns;
-        if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
+        if (phase->draw != NULL)
+            cost += (double)phase->rows * job_cut_draw_ns;
+        bool is_output = phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT;
+        if (is_output && plan->has_gate)
+            cost += (double)phase->rows * (double)projection_in(&plan->gate) * (double)projection_out(&plan->gate) *
+                    job_cut_multiply_ns;
+        if (is_output && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
         if (phase->assembly != NULL)
@@ -186,11 +204,11 @@ void job_cut(struct job *job, size_t head_size) {
     if (job->plan.merge.count > 0) {
         job_cut_merge(job);
     } else {
+        job_cut_draws(job);
         job_cut_projections(job);
         job_cut_assemblies(job);
-        job_cut_results(job);
+        job_cut_tensors(job);
         job->scratch_size = job_attend_scratch_size(job);
     }
-    job->phases[job->phase_count - 1].is_last = true;
     job->is_small = job_cut_is_small(job);
 }

@@ -9,6 +9,15 @@ static unsigned char *job_inputs_flag(const struct plan *plan, size_t batch, siz
 
 /* A value row that overflows is zeroed and remembered, since a mask may leave it out. What overflows in query or key
  * shows in the scores, for the keys that count. */
+bool job_inputs_draw(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                     const void **rows) {
+    const struct plan *plan = &job->plan;
+    (void)scratch, (void)rows; /* the numbers are the weight's or the bias's */
+    torch_linear_draw(plan->generator, phase->draw->bound, plan->dtype, count,
+                      (char *)phase->draw->numbers + first * dtype_size(plan->dtype));
+    return true;
+}
+
 bool job_inputs_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                         const void **rows) {
     const struct plan *plan = &job->plan;

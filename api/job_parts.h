@@ -1,5 +1,6 @@
 /* What a job is made of: private to job.c, which runs parts, job_cut.c, which cuts them, and the files that compute
- * their rows: job_inputs.c for what attention reads, job_attend.c for attention, job_merge.c for partial results that are joined. */
+ * their rows: job_inputs.c for what attention reads, job_attend.c for attention, job_merge.c for partial results that
+ * are joined. */
 #pragma once
 
 #include "api/encode.h"
@@ -18,18 +19,20 @@ struct job_phase {
      * after the other. scratch: job->scratch_size bytes. False: a number overflows. JOB_HEAD: none. */
     bool (*compute)(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                     const void **rows);
-    enum result result;         /* JOB_RESULT; JOB_SILENT: the result named when a number overflows */
-    struct encode encode;       /* JOB_RESULT */
-    const struct plan_map *map;      /* of a projection */
-    const struct assembly *assembly; /* of a side that is put together */
+    enum result result;               /* that is named when a number overflows */
+    const struct plan_tensor *tensor; /* JOB_RESULT */
+    struct encode encode;             /* JOB_RESULT */
+    const struct plan_map *map;       /* of a projection */
+    const struct assembly *assembly;  /* of a side that is put together */
+    const struct plan_draw *draw;     /* of drawn numbers */
     size_t rows, rows_per_part;
     size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
     size_t barrier; /* parts below it must be done before one of these starts */
-    bool is_last;
+    bool in_order;  /* and so must all of these that come before it */
 };
 
-enum { JOB_PHASES_MAX = 1 + 3 + 3 + 1 + RESULT_COUNT };
+enum { JOB_PHASES_MAX = 1 + PLAN_LEARNED_TENSORS + 3 + 3 + 1 + RESULT_COUNT + PLAN_LEARNED_TENSORS };
 
 struct job {
     struct plan plan;
@@ -48,7 +51,9 @@ struct job {
 /* job_cut.c: fills in everything after `head` for a job whose plan stands. */
 void job_cut(struct job *job, size_t head_size);
 
-/* job_inputs.c: rows of a projection, and of a side that is put together. */
+/* job_inputs.c: drawn numbers, rows of a projection, and of a side that is put together. */
+bool job_inputs_draw(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
+                     const void **rows);
 bool job_inputs_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                         const void **rows);
 bool job_inputs_assemble(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
@@ -56,6 +61,20 @@ bool job_inputs_assemble(const struct job *job, const struct job_phase *phase, s
 /* What a result shows of query, key and value as attention reads them; and whether such rows of it are finite. */
 struct view job_inputs_view(const struct plan *plan, enum result result);
 bool job_inputs_finite(const struct plan *plan, enum result result, size_t first, size_t count);
+
+/* What a part of attention's scratch is laid out as; each piece starts on an ARENA_ALIGNMENT boundary. */
+struct job_scratch {
+    char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
+    char *sum;    /* the same again where heads are averaged */
+    char *gated;  /* [output_rows_max, H·Dv] where there is a gate: merged heads */
+    char *output; /* [output_rows_max, output_size] */
+    char *attend; /* attention's own */
+};
+
+/* job_output.c: rows [first, first + count) of the output, the merged heads through gate, output map and norm. False:
+ * a number is not finite. */
+bool job_output(const struct job *job, size_t first, size_t count, const struct job_scratch *scratch,
+                const void **rows);
 
 /* job_attend.c: rows of attention for the output alone, of a result. */
 bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,

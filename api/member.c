@@ -131,8 +131,21 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
     return error_received(decoder->error, "%.9g", call->epsilon);
 }
 
+/* {"weight", "bias"}, laid out as Keras does, [in,out]. */
+static bool member_gate(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return decode_projections_map(decoder, json, pointer, &decoder->call->gate);
+}
+
+static bool member_seed(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    if (!decoder->call->has_init)
+        return error_set(decoder->error, ERROR_MISSING_MEMBER, pointer,
+                         "seed is for weights that are drawn, and nothing here is: give \"projections\": {\"init\": "
+                         "\"torch.nn.Linear\"}, or leave seed out.");
+    return value_seed(decoder, json, pointer, &decoder->call->seed);
+}
+
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "projections"};
+static const char *const member_later_results[] = {"capped", "lse"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -150,7 +163,8 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
         if (strcmp(name, call_result_name((enum result)i)) == 0)
             return decoder->call->returns[i] = true;
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, output";
+    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, "
+                              "projections, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -228,19 +242,19 @@ static const struct member member_table[] = {
     {"add_zero_attn", member_add_zero_attn, "true or false",
      "One more key and value of zeros at the end, seen by every query.", "false"},
     {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
-    {"gate", NULL, "object", "Multiplies the merged heads; not supported yet.", "off"},
+    {"gate", member_gate, "object", "The merged heads are multiplied by sigmoid(query · weight + bias).", "off"},
     {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
      "What a row without an allowed key becomes.", "zero"},
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
     {"return", member_return, "array of names",
-     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, output.",
+     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, projections, output.",
      "weights, output"},
     {"dtype", member_dtype, "\"float32\", \"float64\", \"float16\" or \"bfloat16\"",
      "What is answered in, and computed in but for the last two, which take float32.", "float32"},
     {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},
     {"encoding", member_encoding, "\"json\" or \"b64\"", "How results are written.", "json"},
-    {"seed", NULL, "whole number", "For projections.init; not supported yet.", "0"},
+    {"seed", member_seed, "whole number", "What projections.init draws from.", "0"},
 };
 
 /* Of /v1/attention/merge. */

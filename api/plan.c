@@ -86,6 +86,9 @@ static bool plan_work(const struct limits *limits, const struct plan *plan, stru
     const struct plan_map *maps[] = {&plan->query, &plan->key, &plan->value};
     for (size_t i = 0; i < 3; i++)
         work += (double)maps[i]->rows * (double)maps[i]->in * (double)maps[i]->out;
+    if (plan->has_gate && plan->call->returns[RESULT_OUTPUT])
+        work += (double)plan->batch * (double)plan->queries * (double)projection_in(&plan->gate) *
+                (double)projection_out(&plan->gate);
     if (plan->has_output_map && plan->call->returns[RESULT_OUTPUT])
         work += (double)plan->batch * (double)plan->queries * (double)projection_in(&plan->output_map) *
                 (double)plan->output_size;
@@ -100,8 +103,9 @@ static bool plan_work(const struct limits *limits, const struct plan *plan, stru
     return error_received(error, "%.0f", work);
 }
 
-struct encode plan_encode(const struct plan *plan, enum result result) {
-    const struct plan_result *shape = &plan->results[result];
+struct encode plan_encode(const struct plan *plan, const struct plan_tensor *tensor) {
+    const struct plan_result *shape = &tensor->shape;
+    enum result result = tensor->result;
     struct encode encode = {.dtype = plan->dtype,
                             .written = plan->call->written,
                             .b64 = plan->call->b64,
@@ -118,10 +122,8 @@ struct encode plan_encode(const struct plan *plan, enum result result) {
 
 static bool plan_answer_size(const struct limits *limits, const struct plan *plan, struct error *error) {
     double size = 0;
-    for (size_t i = 0; i < RESULT_COUNT; i++) {
-        if (!plan->call->returns[i])
-            continue;
-        struct encode encode = plan_encode(plan, (enum result)i);
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        struct encode encode = plan_encode(plan, &plan->tensors[i]);
         double opening = (double)encode_size(&encode, 0), row = (double)encode_size(&encode, 1) - opening;
         size += opening + row * (double)encode.rows;
     }
@@ -161,6 +163,8 @@ static double plan_magnitude(const struct plan *plan, const struct tensor *tenso
 static double plan_mapped_magnitude(const struct plan *plan, const struct call_projection *map, size_t in, double x) {
     if (map->weight.data == NULL)
         return x;
+    if (map->bound > 0)
+        return ((double)in * x + 1) * map->bound;
     return (double)in * x * plan_magnitude(plan, &map->weight) + plan_magnitude(plan, &map->bias);
 }
 
@@ -177,9 +181,9 @@ static double plan_side_magnitude(const struct plan *plan, const struct call_pro
 static bool plan_is_bounded(const struct call *call, const struct plan_side sides[3], const struct plan *plan) {
     double turn = call->rotary.given ? M_SQRT2 : 1; /* of two features, one can be turned into the other */
     struct attention_magnitudes magnitudes = {
-        .query = turn * plan_side_magnitude(plan, &call->projection_query, &sides[0], NULL, NULL),
-        .key = turn * plan_side_magnitude(plan, &call->projection_key, &sides[1], &call->past_key, &call->bias_key),
-        .value = plan_side_magnitude(plan, &call->projection_value, &sides[2], &call->past_value, &call->bias_value),
+        .query = turn * plan_side_magnitude(plan, plan->learned[0], &sides[0], NULL, NULL),
+        .key = turn * plan_side_magnitude(plan, plan->learned[1], &sides[1], &call->past_key, &call->bias_key),
+        .value = plan_side_magnitude(plan, plan->learned[2], &sides[2], &call->past_value, &call->bias_value),
     };
     double limit = dtype_max(call->written) / 4;
     if (!(magnitudes.query < limit && magnitudes.key < limit && magnitudes.value < limit))
@@ -191,7 +195,11 @@ static bool plan_is_bounded(const struct call *call, const struct plan_side side
     scores.heads.data = NULL;
     if (half_is(call->written) && !(attention_bound(&scores, &magnitudes) < limit))
         return false;
-    output = plan_mapped_magnitude(plan, &call->projection_output, plan->heads * plan->value_size, output);
+    /* A gate makes outputs smaller; its own sums must not overflow. */
+    if (plan->has_gate &&
+        !(plan_mapped_magnitude(plan, &call->gate, sides[0].cols, plan_magnitude(plan, sides[0].tensor)) < limit))
+        return false;
+    output = plan_mapped_magnitude(plan, plan->learned[3], plan->heads * plan->value_size, output);
     if (!(output < limit))
         return false;
     if (!plan->has_norm)
@@ -210,9 +218,10 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
         return error_expected(error, "\"num_heads\": a whole number");
     }
     struct plan_side sides[3];
-    if (!plan_sides(route, call, plan, sides, error) || !plan_maps(call, sides, arena, plan, error) ||
-        !plan_assemble_keys(call, sides, plan, error) || !plan_labels(call, plan, error) ||
-        !plan_mask(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))
+    if (!plan_sides(route, call, plan, sides, error) || !plan_init(limits, call, sides, arena, plan, error) ||
+        !plan_maps(call, sides, arena, plan, error) || !plan_assemble_keys(call, sides, plan, error) ||
+        !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error) ||
+        !plan_assemble(call, arena, plan, error))
         return false;
     struct attention *attention = &plan->attention;
     attention->dtype = plan->dtype;
@@ -221,7 +230,7 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
     attention->empty_row =
         call->fully_masked == CALL_FULLY_MASKED_UNIFORM ? ATTENTION_EMPTY_UNIFORM : ATTENTION_EMPTY_ZERO;
     plan_results(plan);
-    if (!attention_check(attention, error) || !plan_work(limits, plan, error) ||
+    if (!plan_tensors(plan, error) || !attention_check(attention, error) || !plan_work(limits, plan, error) ||
         !plan_answer_size(limits, plan, error) || !plan_fully_masked(call, plan, error))
         return false;
     plan->is_bounded = plan_is_bounded(call, sides, plan);
@@ -233,6 +242,7 @@ bool plan_make(const struct limits *limits, const struct route *route, const str
                struct plan *plan, struct error *error) {
     *plan = (struct plan){.call = call, .dtype = call->dtype};
     if (route->kind == ROUTE_MERGE)
-        return plan_merge(limits, call, arena, plan, error) && plan_answer_size(limits, plan, error);
+        return plan_merge(limits, call, arena, plan, error) && plan_tensors(plan, error) &&
+               plan_answer_size(limits, plan, error);
     return plan_attention(limits, route, call, arena, plan, error);
 }

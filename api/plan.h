@@ -12,6 +12,10 @@
 #include "core/merge.h"
 #include "core/projection.h"
 #include "core/rows.h"
+#include "core/torch_linear.h"
+
+/* The learned maps: query, key, value, output. */
+enum { PLAN_LEARNED = 4, PLAN_LEARNED_TENSORS = 2 * PLAN_LEARNED };
 
 enum { PLAN_FULLY_MASKED_MAX = 100 };
 
@@ -31,6 +35,22 @@ struct plan_result {
     size_t cols; /* numbers of such a row */
 };
 
+/* A tensor of the answer. */
+struct plan_tensor {
+    enum result result;
+    const char *map, *name; /* "weights", or, in a map of the result "projections", "weight" */
+    struct plan_result shape;
+    const struct tensor *from; /* of "projections": its numbers, rows and columns swapped where `transposed` */
+    bool transposed;
+};
+
+/* Numbers that are drawn before anything is computed: a weight or a bias. */
+struct plan_draw {
+    void *numbers;
+    size_t count;
+    double bound;
+};
+
 struct plan {
     const struct call *call;
     enum dtype dtype;
@@ -43,13 +63,20 @@ struct plan {
      * is what a mask covers, the first two. */
     size_t past, fresh, extra, masked_keys;
 
+    const struct call_projection *learned[PLAN_LEARNED]; /* given or drawn; a weight without data: the identity */
+    struct torch_linear *generator;
+    size_t draw_count;
+    struct plan_draw draws[PLAN_LEARNED_TENSORS]; /* in the generator's order */
+
     struct plan_map query, key, value; /* maps, where there are any */
     struct assembly assemblies[3];     /* of query, key and value, where attention reads more than the new features */
     struct attention attention;
     unsigned char *poisoned; /* [B,G,keys], where there is a map of the values */
     void *merged;            /* attention.heads' array: [B,L,H·Dv], split [B,H,L,Dv] */
 
-    bool has_output_map, has_norm;
+    bool has_gate, has_output_map, has_norm;
+    struct projection gate;       /* [E] → [H·Dv], of the query side before its map */
+    const void *gate_input;       /* [B·L, E] */
     struct projection output_map; /* [H·Dv] → [output_size] */
     struct rows_norm norm;
     const void *norm_input; /* [B·L, output_size] */
@@ -60,13 +87,15 @@ struct plan {
     size_t fully_masked_count;
     size_t fully_masked[PLAN_FULLY_MASKED_MAX];
     struct plan_result results[RESULT_COUNT];
+    size_t tensor_count;
+    struct plan_tensor tensors[RESULT_COUNT + PLAN_LEARNED_TENSORS]; /* what is returned, in order */
 };
 
 bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
                struct plan *plan, struct error *error);
 
-/* How a result is written. */
-struct encode plan_encode(const struct plan *plan, enum result result);
+/* How a tensor of the answer is written. */
+struct encode plan_encode(const struct plan *plan, const struct plan_tensor *tensor);
 
 /* One tensor's place in the computation. */
 struct plan_side {
@@ -79,7 +108,12 @@ struct plan_side {
 bool plan_sides(const struct route *route, const struct call *call, struct plan *plan, struct plan_side sides[3],
                 struct error *error);
 
-/* plan_maps.c: heads and projections: fills the maps, the views of `attention`, the output map and the norm. */
+/* plan_init.c: fills `learned`, and orders what of it must be drawn. */
+bool plan_init(const struct limits *limits, const struct call *call, const struct plan_side sides[3],
+               struct arena *arena, struct plan *plan, struct error *error);
+
+/* plan_maps.c: heads and projections: fills the maps, the views of `attention`, the gate, the output map and the
+ * norm. */
 bool plan_maps(const struct call *call, const struct plan_side sides[3], struct arena *arena, struct plan *plan,
                struct error *error);
 
@@ -90,6 +124,9 @@ bool plan_assemble_keys(const struct call *call, const struct plan_side sides[3]
 
 /* After it: what is put together before attention reads it, and by which angles it is turned. */
 bool plan_assemble(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
+
+/* plan_tensors.c: fills `tensors`, whose shapes are those of `results` and of the learned maps. */
+bool plan_tensors(struct plan *plan, struct error *error);
 
 /* plan_mask.c: fits the call's mask parts and padding to the shapes. */
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);

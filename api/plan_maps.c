@@ -36,10 +36,18 @@ static bool plan_maps_heads(const struct call *call, const struct plan_side side
         return error_set(error, ERROR_CONFLICT, "/num_kv_heads",
                          "torch.nn.MultiheadAttention has as many key as query heads: leave num_kv_heads out, or give "
                          "the maps apart.");
-    if (plan->is_split && (call->has_projections || call->add_norm))
-        return error_set(error, ERROR_CONFLICT, call->has_projections ? "/projections" : "/add_norm",
+    if (call->has_init && plan->kv_heads != plan->heads)
+        return error_set(error, ERROR_CONFLICT, "/num_kv_heads",
+                         "projections.init gives the keys as many features as the query, in as many heads: leave "
+                         "num_kv_heads out, or give the maps apart.");
+    const char *unsplit = call->has_projections            ? "/projections"
+                          : call->gate.weight.data != NULL ? "/gate"
+                          : call->add_norm                 ? "/add_norm"
+                                                           : NULL;
+    if (plan->is_split && unsplit != NULL)
+        return error_set(error, ERROR_CONFLICT, unsplit,
                          "%s has 4 axes, [B,H,L,D], already split into heads, and takes no %s: give [B,L,E] instead.",
-                         sides[0].pointer + 1, call->has_projections ? "projections" : "add_norm");
+                         sides[0].pointer + 1, unsplit + 1);
     return true;
 }
 
@@ -181,15 +189,37 @@ static bool plan_maps_merge(const struct call *call, struct arena *arena, struct
     return heads->data != NULL;
 }
 
+/* The gate takes the query side as it came and gives a factor for each merged feature. */
+static bool plan_maps_gate(const struct call *call, const struct plan_side sides[3], struct plan *plan,
+                           struct error *error) {
+    const struct call_projection *from = &call->gate;
+    size_t merged = plan->heads * plan->value_size;
+    if (from->weight.data == NULL)
+        return true;
+    plan->gate = plan_maps_projection(from, CALL_LAYOUT_IN_OUT);
+    if (projection_in(&plan->gate) != sides[0].cols || projection_out(&plan->gate) != merged) {
+        error_set(error, ERROR_SHAPE_MISMATCH, from->weight_pointer,
+                  "gate/weight has shape [%zu,%zu], but %s has %zu features and the merged heads have %zu: it must be "
+                  "[%zu,%zu].",
+                  from->weight.shape[0], from->weight.shape[1], sides[0].pointer + 1, sides[0].cols, merged,
+                  sides[0].cols, merged);
+        error_expected(error, "[%zu,%zu]", sides[0].cols, merged);
+        return error_received(error, "[%zu,%zu]", from->weight.shape[0], from->weight.shape[1]);
+    }
+    plan->has_gate = true;
+    plan->gate_input = sides[0].tensor->data;
+    return plan_maps_fits(from, &plan->gate, sides[0].cols, sides[0].pointer + 1, error);
+}
+
 /* The output projection and add_norm. */
 static bool plan_maps_output(const struct call *call, const struct plan_side sides[3], struct plan *plan,
                              struct error *error) {
     plan->output_size = plan->is_split ? plan->value_size : plan->heads * plan->value_size;
-    if (call->projection_output.weight.data != NULL) {
+    const struct call_projection *from = plan->learned[3];
+    if (from->weight.data != NULL) {
         plan->has_output_map = true;
-        plan->output_map = plan_maps_projection(&call->projection_output, call->layout);
-        if (!plan_maps_fits(&call->projection_output, &plan->output_map, plan->output_size, "the row of merged heads",
-                            error))
+        plan->output_map = plan_maps_projection(from, call->layout);
+        if (!plan_maps_fits(from, &plan->output_map, plan->output_size, "the row of merged heads", error))
             return false;
         plan->output_size = projection_out(&plan->output_map);
     }
@@ -224,13 +254,12 @@ bool plan_maps(const struct call *call, const struct plan_side sides[3], struct 
                struct error *error) {
     if (!plan_maps_heads(call, sides, plan, error))
         return false;
-    const struct call_projection *from[] = {&call->projection_query, &call->projection_key, &call->projection_value};
     struct plan_map *maps[] = {&plan->query, &plan->key, &plan->value};
     struct view *views[] = {&plan->attention.query, &plan->attention.key, &plan->attention.value};
     for (size_t i = 0; i < 3; i++) {
         void *data;
         size_t features;
-        if (!plan_maps_side(call, from[i], i, &sides[i], arena, maps[i], &data, &features, error) ||
+        if (!plan_maps_side(call, plan->learned[i], i, &sides[i], arena, maps[i], &data, &features, error) ||
             !plan_maps_split(&sides[i], maps[i], i, data, features, i == 0 ? plan->heads : plan->kv_heads, views[i],
                              error))
             return false;
@@ -239,5 +268,6 @@ bool plan_maps(const struct call *call, const struct plan_side sides[3], struct 
         return false;
     plan->head_size = plan->attention.query.cols;
     plan->value_size = plan->attention.value.cols;
-    return plan_maps_merge(call, arena, plan, error) && plan_maps_output(call, sides, plan, error);
+    return plan_maps_merge(call, arena, plan, error) && plan_maps_gate(call, sides, plan, error) &&
+           plan_maps_output(call, sides, plan, error);
 }

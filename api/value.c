@@ -3,9 +3,11 @@
 
 #include "api/text.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct scan_item *value_item(const struct decoder *decoder, const json_t *json) {
@@ -119,6 +121,33 @@ bool value_size(const struct decoder *decoder, const json_t *json, const char *p
     }
     *result = (size_t)number;
     return true;
+}
+
+/* The item's number is the nearest double, so one of more than 53 bits is read again, from its digits. */
+bool value_seed(const struct decoder *decoder, const json_t *json, const char *pointer, uint64_t *result) {
+    const struct scan_item *item = value_item(decoder, json);
+    if (item == NULL || item->is_text || item->rank != 0)
+        return value_wrong_type(decoder, json, pointer, "a whole number");
+    const char *text = decoder->scan->body + item->body_begin;
+    size_t length = item->body_end - item->body_begin, plain = strspn(text, "-0123456789");
+    double number = item->number;
+    errno = 0;
+    if (number == floor(number) && fabs(number) < 0x1p53)
+        *result = (uint64_t)(int64_t)number;
+    else if (plain == length)
+        *result = *text == '-' ? (uint64_t)strtoll(text, NULL, 10) : strtoull(text, NULL, 10);
+    else
+        errno = ERANGE;
+    if (errno == 0)
+        return true;
+    const char *received = value_describe(decoder, json);
+    error_set(
+        decoder->error, ERROR_OUT_OF_RANGE, pointer,
+        "%s must be a whole number from -9223372036854775808 to 18446744073709551615, beyond 2^53 written in plain "
+        "digits, not %s.",
+        pointer + 1, received);
+    error_expected(decoder->error, "-9223372036854775808 to 18446744073709551615");
+    return error_received(decoder->error, "%s", received);
 }
 
 bool value_string(const struct decoder *decoder, const json_t *json, const char *pointer, const char **result) {

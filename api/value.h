@@ -41,6 +41,9 @@ bool value_number(const struct decoder *decoder, const json_t *json, const char 
 bool value_size(const struct decoder *decoder, const json_t *json, const char *pointer, size_t least, size_t most,
                 size_t *result);
 
+/* A whole number from −2⁶³ to 2⁶⁴ − 1, exactly; a negative one as its two's complement. */
+bool value_seed(const struct decoder *decoder, const json_t *json, const char *pointer, uint64_t *result);
+
 /* A string in the arena. */
 bool value_string(const struct decoder *decoder, const json_t *json, const char *pointer, const char **result);
 

@@ -34,6 +34,7 @@ struct kernels {
     void (*row_accumulate)(const void *x, double factor, size_t count, void *sum);
     /* Turns pairs of features; turns: the cosine of each pair's angle, then the sine of each. */
     void (*row_rotate)(const double *turns, size_t pairs, bool interleaved, void *row);
+    void (*row_gate)(const void *x, size_t count, void *gate);
     bool (*row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
     bool (*project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                          size_t y_stride);

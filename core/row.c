@@ -80,6 +80,22 @@ void REAL(row_rotate)(const double *turns, size_t pairs, bool interleaved, void 
     }
 }
 
+/* sigmoid(z) = 1 / (1 + exp(−z)), for negative z multiplied by exp(z) above and below: exp(−|z|) never overflows, and
+ * what is small keeps its digits. */
+void REAL(row_gate)(const void *numbers, size_t count, void *gates) {
+    enum { STRETCH = 16 * LANES_COUNT };
+    const real *x = numbers;
+    real *gate = gates, powers[STRETCH];
+    for (size_t begin = 0, length; begin < count; begin += length, x += length, gate += length) {
+        length = count - begin < STRETCH ? count - begin : STRETCH;
+        for (size_t i = 0; i < length; i++)
+            powers[i] = -REAL_MATH(fabs)(gate[i]);
+        REAL(normalize_exp)(powers, length, 0, 0);
+        for (size_t i = 0; i < length; i++)
+            gate[i] = x[i] * ((gate[i] < 0 ? powers[i] : 1) / (1 + powers[i]));
+    }
+}
+
 /* Ba et al., "Layer Normalization", 2016, equation 4; two passes over the row for the variance, which subtract the mean
  * first: the sum of squares minus the square of the sum would cancel. */
 bool REAL(row_add_norm)(const struct rows_norm *norm, const void *summand, size_t cols, void *result) {

@@ -26,6 +26,10 @@ void rows_accumulate(enum dtype dtype, const void *x, double factor, size_t coun
     kernels_of(dtype)->row_accumulate(x, factor, count, sum);
 }
 
+void rows_gate(enum dtype dtype, const void *x, size_t count, void *gate) {
+    kernels_of(dtype)->row_gate(x, count, gate);
+}
+
 double rows_magnitude(enum dtype dtype, const void *x, size_t count) {
     return kernels_of(dtype)->row_magnitude(x, count, false);
 }

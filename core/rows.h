@@ -20,6 +20,9 @@ bool rows_add_norm(enum dtype dtype, const struct rows_norm *norm, const void *x
 /* sum[i] += x[i] · factor for `count` numbers: averaging heads. */
 void rows_accumulate(enum dtype dtype, const void *x, double factor, size_t count, void *sum);
 
+/* gate[i] = x[i] · sigmoid(gate[i]) for `count` numbers, all of them finite. */
+void rows_gate(enum dtype dtype, const void *x, size_t count, void *gate);
+
 /* The largest |x[i]|; NaN and ±∞ give INFINITY. */
 double rows_magnitude(enum dtype dtype, const void *x, size_t count);
 

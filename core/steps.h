@@ -87,6 +87,7 @@ bool REAL(row_add)(const real *x, size_t count, real *y);       /* y += x; false
 double REAL(row_magnitude)(const void *x, size_t count, bool masks);
 void REAL(row_accumulate)(const void *x, double factor, size_t count, void *sum);
 void REAL(row_rotate)(const double *turns, size_t pairs, bool interleaved, void *row);
+void REAL(row_gate)(const void *x, size_t count, void *gate);
 bool REAL(row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
 bool REAL(project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                         size_t y_stride);

@@ -11,6 +11,7 @@ const struct kernels REAL(table) = {
     .row_magnitude = REAL(row_magnitude),
     .row_accumulate = REAL(row_accumulate),
     .row_rotate = REAL(row_rotate),
+    .row_gate = REAL(row_gate),
     .row_add_norm = REAL(row_add_norm),
     .project_rows = REAL(project_rows),
 };

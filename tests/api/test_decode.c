@@ -249,8 +249,7 @@ Test(decode, projections_that_are_none_say_why) {
         {any, "{\"inputs\":[[1]],\"projections\":{\"output\":{\"weight\":[[1],[2]]}}}", "shape_mismatch",
          "/projections/output/weight"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"layout\":\"out_out\"}}", "out_of_range", "/projections/layout"},
-        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":2}}", "not_supported_yet",
-         "/projections/init"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"features\":2}}", "missing_member", "/projections/features"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":{}}}", "missing_member",
          "/projections/state_dict/q_proj_weight"},
         {any, "{\"inputs\":[[1]],\"projections\":{\"state_dict\":[1]}}", "wrong_type", "/projections/state_dict"},
@@ -282,6 +281,49 @@ Test(decode, projections_that_are_none_say_why) {
          ",[1,1],[1,1],[1,1],[1,1]],\"out_proj.weight\":[[1,1],[1,1]]}}}",
          "conflicting_members", "/num_kv_heads"}};
     ARE_REFUSED(rows);
+}
+
+Test(decode, what_is_drawn_says_how) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"keras\"}}", "out_of_range", "/projections/init"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":0}}", "out_of_range",
+         "/projections/features"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"bias\":1}}", "wrong_type",
+         "/projections/bias"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"output\":{\"weight\":[[1]]}}}",
+         "wrong_type", "/projections/output"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"key\":{\"weight\":[[1]]}}}",
+         "conflicting_members", "/projections/key"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"feature\":2}}", "unknown_member",
+         "/projections/feature"},
+        {any, "{\"inputs\":[[1]],\"seed\":1}", "missing_member", "/seed"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\"},\"seed\":1.5}", "out_of_range",
+         "/seed"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\"},\"seed\":18446744073709551616}",
+         "out_of_range", "/seed"},
+        {any, "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\"},\"seed\":-9223372036854775809}",
+         "out_of_range", "/seed"},
+        {any, "{\"inputs\":[[1]],\"return\":[\"projections\"]}", "missing_member", "/projections"},
+        {any, "{\"inputs\":[[1,2]],\"gate\":{\"weight\":[[1],[1]]}}", "shape_mismatch", "/gate/weight"},
+        {any, "{\"inputs\":[[1]],\"gate\":{\"weight\":[[1]],\"bias\":[1,2]}}", "shape_mismatch", "/gate/bias"},
+        {any, "{\"inputs\":[[1]],\"gate\":{\"bias\":[1]}}", "missing_member", "/gate/weight"},
+        {any, "{\"inputs\":[[[[1]]]],\"gate\":{\"weight\":[[1]]}}", "conflicting_members", "/gate"}};
+    ARE_REFUSED(rows);
+}
+
+/* Seeds of more than 53 bits are read to the last digit: of a neighbour the low 32 bits are others. */
+Test(decode, a_seed_is_read_exactly) {
+    static const char one[] = "{\"inputs\":[[1]],\"projections\":{\"init\":\"torch.nn.Linear\"},\"seed\":%s}";
+    static const char *const alike[][2] = {{"9007199254740993", "1"},     {"18446744073709551615", "4294967295"},
+                                           {"-1", "4294967295"},          {"-9223372036854775808", "0"},
+                                           {"-9223372036854775807", "1"}, {"1e3", "1000"},
+                                           {"9007199254740992", "0"}};
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++) {
+        char body[200], other[200];
+        snprintf(body, sizeof body, one, alike[i][0]);
+        snprintf(other, sizeof other, one, alike[i][1]);
+        exchange_same(any, body, any, other);
+    }
 }
 
 Test(decode, a_weight_that_is_turned_is_told_so) {

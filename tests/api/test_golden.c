@@ -46,7 +46,7 @@ Test(golden, every_case_holds_to_its_tolerance) {
     exchange_init(&exchange);
     size_t index;
     json_t *golden;
-    cr_assert_eq(json_array_size(cases), 10);
+    cr_assert_eq(json_array_size(cases), 12);
     json_array_foreach(cases, index, golden) {
         const char *name = json_string_value(json_object_get(golden, "name")), *member;
         json_t *request = json_object_get(golden, "request"), *expected;

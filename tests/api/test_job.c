@@ -120,7 +120,13 @@ static const char *const variants[] = {
     "\"key\":{\"weight\":[[0,1,0,0,0,0],[1,0,0,0,1,0],[0,0,0,1,0,0],[0,0,1,0,0,1]],\"bias\":[1,2,3,4,5,6]},\"value\":{"
     "\"weight\":"
     "[[1,2],[3,4],[5,6],[7,8]]},\"output\":{\"weight\":[[1,0,1,1,1],[0,1,1,1,0]],\"bias\":[0.1,0.2,0.3,0.4,0.5]}},"
-    "\"return\":[\"query\",\"key\",\"value\",\"output\"]"};
+    "\"return\":[\"query\",\"key\",\"value\",\"output\"]",
+    ",\"num_heads\":3,\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":600,\"bias\":true,\"output\":true},"
+    "\"return\":[\"query\",\"projections\",\"output\"]",
+    ",\"gate\":{\"weight\":[[1,0,2,1],[0,1,0,0],[0,3,1,0],[1,0,0,-1]],\"bias\":[1,-2,0,-9]},\"add_norm\":true,"
+    "\"projections\":{\"output\":{\"weight\":[[1,0,1,1],[0,1,1,1],[2,2,1,0],[1,1,0,1]]}},"
+    "\"return\":[\"projections\",\"output\"],\"encoding\":\"b64\"",
+    ",\"gate\":{\"weight\":[[1,0,2,1],[0,1,0,0],[0,3,1,0],[1,0,0,-1]]},\"return\":[\"output\"]"};
 
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 

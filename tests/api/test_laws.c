@@ -4,6 +4,7 @@
 #include "tests/api/exchange.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,60 @@ Test(laws, an_identity_map_is_none) {
         identity);
     exchange_same(self, "{\"inputs\":[[0.5,2],[-1,0.25],[3,1]]}", self, map);
     free(map);
+}
+
+/* {"inputs", "num_heads", …} in float64 with `more` at the end. */
+static char *gate_body(const double *inputs, const double *weight, const double *bias, const char *more) {
+    struct body body;
+    body_init(&body);
+    body_add(&body, "{\"dtype\":\"float64\",\"return\":[\"output\"],\"num_heads\":3,\"inputs\":");
+    body_b64(&body, inputs, 3, law_shape, true);
+    if (weight != NULL) {
+        body_add(&body, ",\"gate\":{\"weight\":");
+        body_b64(&body, weight, 2, (size_t[]){LAW_FEATURES, LAW_FEATURES}, true);
+        body_add(&body, ",\"bias\":");
+        body_b64(&body, bias, 1, (size_t[]){LAW_FEATURES}, true);
+        body_add(&body, "}");
+    }
+    body_add(&body, "%s}", more);
+    char *text = strdup(body_text(&body));
+    body_done(&body);
+    return text;
+}
+
+/* Worked from the definition: merged · sigmoid(inputs · W + b), then the output map, here a sum. */
+Test(laws, a_gate_multiplies_the_merged_heads_by_a_sigmoid) {
+    static const char sum[] = ",\"projections\":{\"output\":{\"weight\":"
+                              "[[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1]]}}";
+    struct random random = {83};
+    struct exchange exchange;
+    exchange_init(&exchange);
+    double *inputs = body_random(&random, LAW_COUNT), *bias = body_random(&random, LAW_FEATURES);
+    double *weight = body_random(&random, LAW_FEATURES * LAW_FEATURES);
+    double merged[LAW_COUNT], sums[LAW_BATCH * LAW_LENGTH] = {0};
+    char *plain = gate_body(inputs, NULL, NULL, ""), *gated = gate_body(inputs, weight, bias, "");
+    char *mapped = gate_body(inputs, weight, bias, sum);
+    exchange_ok(&exchange, any, plain);
+    cr_assert_eq(exchange_numbers(&exchange, "output", merged, LAW_COUNT), LAW_COUNT);
+    for (size_t row = 0; row < LAW_BATCH * LAW_LENGTH; row++)
+        for (size_t col = 0; col < LAW_FEATURES; col++) {
+            double z = bias[col];
+            for (size_t i = 0; i < LAW_FEATURES; i++)
+                z += inputs[row * LAW_FEATURES + i] * weight[i * LAW_FEATURES + col];
+            merged[row * LAW_FEATURES + col] /= 1 + exp(-z);
+            sums[row] += merged[row * LAW_FEATURES + col];
+        }
+    exchange_ok(&exchange, any, gated);
+    exchange_near(&exchange, "output", LAW_COUNT, merged, 1e-13);
+    exchange_ok(&exchange, any, mapped);
+    exchange_near(&exchange, "output", LAW_BATCH * LAW_LENGTH, sums, 1e-12);
+    free(plain);
+    free(gated);
+    free(mapped);
+    free(inputs);
+    free(bias);
+    free(weight);
+    exchange_done(&exchange);
 }
 
 /* The text of the first `rows` rows of a result in an answer. */

@@ -95,6 +95,14 @@ Test(memory, projections) {
         200);
 }
 
+Test(memory, drawn_projections_and_a_gate) {
+    every_allocation_fails(
+        "{\"inputs\":[[1,2],[3,4]],\"num_heads\":2,\"projections\":{\"init\":\"torch.nn.Linear\",\"bias\":true,"
+        "\"output\":true},\"seed\":7,\"gate\":{\"weight\":[[1,0],[0,1]],\"bias\":[1,2]},"
+        "\"return\":[\"projections\",\"output\"]}",
+        200);
+}
+
 Test(memory, a_state_dict) {
     every_allocation_fails(
         "{\"inputs\":[[1,2],[3,4]],\"num_heads\":2,\"projections\":{\"state_dict\":{\"in_proj_weight\":"

@@ -74,6 +74,18 @@ Test(plan, projections_set_the_sizes) {
         "{\"query\":[2,1,3],\"key\":[2,1,3],\"value\":[2,1,1],\"output\":[1,3]}");
 }
 
+Test(plan, what_is_drawn_has_its_features) {
+    has_shape(heads,
+              "{\"query\":[[1,2,3]],\"key\":[[1,2]],\"value\":[[1]],\"num_heads\":2,\"projections\":{\"init\":"
+              "\"torch.nn.Linear\",\"features\":4,\"bias\":true,\"output\":true},"
+              "\"return\":[\"query\",\"value\",\"output\"]}",
+              "{\"query\":[2,1,2],\"value\":[2,1,2],\"output\":[1,4]}");
+    has_shape(any,
+              "{\"query\":[[1,2,3]],\"key\":[[1,2]],\"projections\":{\"init\":\"torch.nn.Linear\"},"
+              "\"return\":[\"output\"]}",
+              "{\"output\":[1,3]}");
+}
+
 struct refusal {
     const char *path, *body, *code, *pointer;
 };
@@ -100,6 +112,11 @@ Test(plan, shapes_that_disagree_are_named_with_both_numbers) {
         {heads, "{\"query\":[[1,2]],\"key\":[[1,2]],\"value\":[[1]],\"num_heads\":2}", "shape_mismatch", "/value"},
         {heads, "{\"inputs\":[[1,2,3,4]],\"num_heads\":4,\"num_kv_heads\":2}", "shape_mismatch", "/inputs"},
         {any, "{\"query\":[[1,2]],\"key\":[[1,2]],\"value\":[[1]],\"add_norm\":true}", "shape_mismatch", "/add_norm"},
+        {heads,
+         "{\"inputs\":[[1,2]],\"num_heads\":2,\"num_kv_heads\":1,\"projections\":{\"init\":\"torch.nn.Linear\"}}",
+         "conflicting_members", "/num_kv_heads"},
+        {heads, "{\"inputs\":[[1,2]],\"num_heads\":2,\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":3}}",
+         "shape_mismatch", "/num_heads"},
         {any, "{\"inputs\":[[1,2]],\"add_norm\":{\"weight\":[1]}}", "shape_mismatch", "/add_norm/weight"},
         {any, "{\"inputs\":[[1,2]],\"add_norm\":{\"bias\":[[1,2]]}}", "shape_mismatch", "/add_norm/bias"},
         {any, "{\"inputs\":[[1,2]],\"add_norm\":{\"epsilon\":-1}}", "out_of_range", "/add_norm/epsilon"},

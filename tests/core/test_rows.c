@@ -1,4 +1,4 @@
-/* core/rows.c: LayerNorm, averaging, magnitudes and rows that overflowed. */
+/* core/rows.c: LayerNorm, gates, averaging, magnitudes and rows that overflowed. */
 #include "core/rows.h"
 
 #include "tests/core/fixture.h"
@@ -79,6 +79,42 @@ Test(rows_accumulate, three_thirds_are_one) {
         rows_accumulate(DTYPE_FLOAT32, ones, 1.0 / 3, 2, sum);
     cr_assert_eq(sum[0], 1);
     cr_assert_eq(sum[1], 1);
+}
+
+/* 1/(1 + exp(−z)) in long double, which keeps both ends. */
+static double gate_factor(double z) {
+    return (double)(1 / (1 + expl(-(long double)z)));
+}
+
+Test(rows_gate, multiplies_by_the_sigmoid_at_both_ends_too) {
+    enum { COUNT = 2001 };
+    static double x[COUNT], gate[COUNT], z[COUNT];
+    static float x_single[COUNT], gate_single[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        z[i] = ((double)i - 1000) * 0.7;
+        x[i] = x_single[i] = (float)(1 + i % 7) / 4;
+        gate[i] = z[i];
+        gate_single[i] = (float)z[i];
+    }
+    rows_gate(DTYPE_FLOAT64, x, COUNT, gate);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert(fabs(gate[i] - x[i] * gate_factor(z[i])) <= 4e-16 * x[i] * gate_factor(z[i]), "z %g", z[i]);
+    for (size_t i = 0; i < COUNT; i++)
+        z[i] = (double)gate_single[i];
+    rows_gate(DTYPE_FLOAT32, x_single, COUNT, gate_single);
+    for (size_t i = 0; i < COUNT; i++) {
+        double right = (double)x_single[i] * gate_factor(z[i]);
+        cr_assert(fabs((double)gate_single[i] - right) <= 3e-7 * right + 2 * (double)FLT_MIN, "z %g", z[i]);
+    }
+}
+
+Test(rows_gate, half_at_zero_nothing_far_below_all_far_above) {
+    float x[] = {3, 3, 3, 3, 0}, gate[] = {0, -FLT_MAX, FLT_MAX, -0.0F, 5};
+    rows_gate(DTYPE_FLOAT32, x, 5, gate);
+    cr_assert_eq(memcmp(gate, (float[]){1.5F, 0, 3, 1.5F, 0}, sizeof gate), 0);
+    double wide[] = {3, 3, -3}, gates[] = {-DBL_MAX, DBL_MAX, -DBL_MAX};
+    rows_gate(DTYPE_FLOAT64, wide, 3, gates);
+    cr_assert(gates[0] == 0 && gates[1] == 3 && gates[2] == 0);
 }
 
 Test(rows_magnitude, takes_the_largest_of_either_sign) {

@@ -598,14 +598,74 @@ SIDES = [
           "shape_mismatch", "/projections/state_dict/bias_k", "3", "2"),
 ]
 
+
+def drawn(**members):
+    return two(projections=dict({"init": "torch.nn.Linear"}, **members))
+
+
+DRAWN = [
+    Wrong("init of another module", SELF, two(projections={"init": "torch.nn.Bilinear"}), "out_of_range",
+          "/projections/init", "torch.nn.Linear", "torch.nn.Bilinear"),
+    Wrong("init that is true", SELF, two(projections={"init": True}), "wrong_type", "/projections/init",
+          "torch.nn.Linear"),
+    Wrong("features of 0", SELF, drawn(features=0), "out_of_range", "/projections/features", "0", "1"),
+    Wrong("features of a fraction", SELF, drawn(features=1.5), "out_of_range", "/projections/features", "1.5"),
+    Wrong("features without init", SELF, two(projections={"features": 2}), "missing_member", "/projections/features",
+          "features", "init"),
+    Wrong("bias without init", SELF, two(projections={"bias": True, "query": {"weight": TWO}}), "missing_member",
+          "/projections/bias", "bias", "init"),
+    Wrong("bias beside init that is a vector", SELF, drawn(bias=[1, 2]), "wrong_type", "/projections/bias", "true"),
+    Wrong("output beside init that is a map", SELF, drawn(output={"weight": TWO}), "wrong_type", "/projections/output",
+          "true"),
+    Wrong("output of true without init", SELF, two(projections={"output": True}), "wrong_type", "/projections/output",
+          "weight"),
+    *(Wrong(f"init beside {name}", SELF, drawn(**{name: value}), "conflicting_members", f"/projections/{name}", "init",
+            name)
+      for name, value in (("query", {"weight": TWO}), ("key", {"weight": TWO}), ("value", {"weight": TWO}),
+                          ("layout", "out_in"), ("state_dict", {"in_proj_weight": filled((6, 2))}))),
+    Wrong("an unknown member beside init", SELF, drawn(feature=2), "unknown_member", "/projections/feature", "feature",
+          "features"),
+    Wrong("features that the heads do not divide", MULTI, dict(drawn(features=3), num_heads=2), "shape_mismatch",
+          "/num_heads", "3", "2"),
+    Wrong("init with fewer key heads", MULTI, dict(drawn(), num_heads=2, num_kv_heads=1), "conflicting_members",
+          "/num_kv_heads", "init"),
+    Wrong("init of more numbers than a tensor may have", SELF, drawn(features=2 ** 27 + 1), "too_many_elements",
+          "/projections/features", "134217729", "2", "268435456", status=413),
+    Wrong("init with rank 4", ANY, {"inputs": four(1, 2, 3, 2), "projections": {"init": "torch.nn.Linear"}},
+          "conflicting_members", "/projections", "4"),
+    Wrong("seed without init", SELF, two(seed=1), "missing_member", "/seed", "seed", "init"),
+    Wrong("seed beside given projections", SELF, two(seed=1, projections={"query": {"weight": TWO}}), "missing_member",
+          "/seed", "init"),
+    Wrong("seed of a fraction", SELF, dict(drawn(), seed=0.5), "out_of_range", "/seed", "0.5"),
+    Wrong("seed of 2^64", SELF, dict(drawn(), seed=2 ** 64), "out_of_range", "/seed", "18446744073709551616"),
+    Wrong("seed below -2^63", SELF, dict(drawn(), seed=-2 ** 63 - 1), "out_of_range", "/seed", "-9223372036854775809"),
+    Wrong("seed that is a string", SELF, dict(drawn(), seed="1"), "wrong_type", "/seed"),
+    Wrong("returned projections without any", SELF, two(**{"return": ["projections"]}), "missing_member",
+          "/projections", "return", "projections"),
+    Wrong("gate that is true", SELF, two(gate=True), "wrong_type", "/gate", "weight"),
+    Wrong("gate without weight", SELF, two(gate={"bias": [1, 2]}), "missing_member", "/gate/weight", "weight"),
+    Wrong("gate of rank 1", SELF, two(gate={"weight": [1, 2]}), "wrong_rank", "/gate/weight"),
+    Wrong("gate of other features", SELF, two(gate={"weight": filled((3, 2))}), "shape_mismatch", "/gate/weight",
+          "[3,2]", "[2,2]", expected="[2,2]", received="[3,2]"),
+    Wrong("gate narrower than the merged heads", ANY,
+          {"query": [[1]], "key": [[1]], "value": [[1, 2, 3]], "gate": {"weight": filled((1, 2))}}, "shape_mismatch",
+          "/gate/weight", "[1,2]", "[1,3]"),
+    Wrong("gate with a bias of another length", SELF, two(gate={"weight": TWO, "bias": [1]}), "shape_mismatch",
+          "/gate/bias", "1", "2"),
+    Wrong("gate with rank 4", ANY, {"inputs": four(1, 2, 3, 2), "gate": {"weight": filled((4, 4))}},
+          "conflicting_members", "/gate", "4"),
+    Wrong("an unknown member of gate", SELF, two(gate={"kernel": TWO}), "unknown_member", "/gate/kernel", "kernel",
+          "weight"),
+    Wrong("a gate that overflows", SELF, {"inputs": [[1e30]], "scale": 0, "gate": {"weight": [[1e30]]}}, "overflow",
+          None, "float32"),
+]
+
 LATER = [Wrong(f"{name} is refused as not supported yet", ANY, two(**{name: value}), "not_supported_yet", f"/{name}",
                name)
-         for name, value in (("softcap", 5.0), ("alibi", True), ("sinks", [1]), ("attention_axes", [1]), ("gate", {"weight": TWO}))] + [
-    Wrong("projections.init is refused as not supported yet", MULTI,
-          two(num_heads=1, projections={"init": "torch.nn.Linear"}), "not_supported_yet", "/projections/init", "init"),
-] + [Wrong(f"return {name} is refused as not supported yet", ANY, two(**{"return": ["weights", name]}),
-           "not_supported_yet", "/return/1", name)
-     for name in ("lse", "capped", "projections")]
+         for name, value in (("softcap", 5.0), ("alibi", True), ("sinks", [1]), ("attention_axes", [1]))] + [
+    Wrong(f"return {name} is refused as not supported yet", ANY, two(**{"return": ["weights", name]}),
+          "not_supported_yet", "/return/1", name)
+    for name in ("lse", "capped")]
 
 MERGE = "/v1/attention/merge"
 PART = {"output": TWO, "lse": [0.5, 0.25]}
@@ -672,5 +732,6 @@ JOINING = [
 ]
 
 TABLES = {"syntax": SYNTAX, "bodies": BODIES, "members": MEMBERS, "shapes": SHAPES, "masks": MASKS, "values": VALUES,
-          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES, "later": LATER,
+          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES,
+          "drawn": DRAWN, "later": LATER,
           "joining": JOINING}

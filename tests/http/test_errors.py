@@ -50,7 +50,7 @@ def absent(connection):
     body = {"inputs": TWO, "query": None, "key": None, "value": None, "context": None, "tokens": None,
             "embeddings": None, "num_heads": None, "scale": None, "mask": None, "softcap": None, "projections": None,
             "rotary": None, "past_key": None, "return": None, "dtype": None, "decimals": None, "encoding": None,
-            "normalize": None, "fully_masked": None, "average_heads": None, "add_norm": None, "seed": None}
+            "normalize": None, "fully_masked": None, "average_heads": None, "add_norm": None, "gate": None, "seed": None}
     is_small_answer(connection.post(SELF, body))
     answer = connection.post(SELF, {"inputs": TWO, "mask": {"causal": True, "window": None, "bias": None}}).json()
     expect(answer["weights"][0] == [1, 0], f"{answer}")
