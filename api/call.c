@@ -2,7 +2,7 @@
 #include "api/call.h"
 
 const char *call_result_name(enum result result) {
-    static const char *const names[RESULT_COUNT] = {"query",  "key",     "value", "scores",
-                                                    "masked", "weights", "heads", "output"};
+    static const char *const names[RESULT_COUNT] = {"query",  "key",     "value", "scores", "capped",
+                                                    "masked", "weights", "lse",   "heads",  "output"};
     return names[result];
 }

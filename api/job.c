@@ -162,11 +162,11 @@ static bool job_values_finite(const struct plan *plan, size_t first, size_t coun
 }
 
 /* Computes rows [first, first + count) of a result. */
-static bool job_compute(const struct job *job, enum result result, size_t first, size_t count,
+static bool job_compute(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
                         const struct job_scratch *scratch, const void **rows) {
     const struct plan *plan = &job->plan;
     *rows = scratch->rows;
-    switch (result) {
+    switch (phase->result) {
     case RESULT_QUERY:
         job_gather(job, &plan->attention.query, first, count, scratch);
         return true;
@@ -178,6 +178,8 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
         return job_values_finite(plan, first, count);
     case RESULT_SCORES:
         return job_attend(job, ATTENTION_SCORES, first, count, scratch);
+    case RESULT_CAPPED:
+        return job_attend(job, ATTENTION_CAPPED, first, count, scratch);
     case RESULT_MASKED:
         return job_attend(job, ATTENTION_MASKED, first, count, scratch);
     case RESULT_WEIGHTS:
@@ -185,6 +187,9 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
             return job_attend(job, ATTENTION_WEIGHTS, first, count, scratch);
         *rows = scratch->sum;
         return job_attend_averaged(job, first, count, scratch);
+    case RESULT_LSE:
+        *rows = (const char *)plan->attention.lse + first * encode_cols(&phase->encode) * dtype_size(plan->dtype);
+        return true;
     case RESULT_HEADS:
         job_gather(job, &plan->attention.heads, first, count, scratch);
         return true;
@@ -203,7 +208,7 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
     struct job_scratch scratch = job_scratch(job, block->scratch);
     const void *rows;
     double begin = job_now_ms();
-    bool finite = job_compute(job, phase->result, first, count, &scratch, &rows);
+    bool finite = job_compute(job, phase, first, count, &scratch, &rows);
     double computed = job_now_ms();
     block->compute_ms += computed - begin;
     if (!finite)
@@ -215,7 +220,7 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
         text = stpcpy(text, name);
         text = stpcpy(text, "\":");
     }
-    if (!encode_rows(&phase->encode, first, count, rows, phase->encode.shape[phase->encode.rank - 1], &text))
+    if (!encode_rows(&phase->encode, first, count, rows, encode_cols(&phase->encode), &text))
         return job_overflow(job, name, error);
     if (phase->is_last && first + count == phase->rows) {
         *text++ = '}';

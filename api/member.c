@@ -3,6 +3,7 @@
 
 #include "api/decode_mask.h"
 #include "api/decode_projections.h"
+#include "api/decode_scores.h"
 #include "api/decode_tokens.h"
 
 #include <string.h>
@@ -118,7 +119,7 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
 }
 
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "present_key", "present_value", "projections"};
+static const char *const member_later_results[] = {"present_key", "present_value", "projections"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -136,7 +137,7 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
             return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
                              "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, output";
+    static const char all[] = "query, key, value, scores, capped, masked, weights, lse, heads, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -200,11 +201,13 @@ static const struct member member_table[] = {
     {"num_kv_heads", member_num_kv_heads, "whole number", "Fewer key and value heads: grouped queries.", "num_heads"},
     {"projections", decode_projections, "object", "Learned maps of query, key, value and output.", "none"},
     {"scale", member_scale, "number", "Factor on query · key.", "1/sqrt(D)"},
-    {"softcap", NULL, "number", "Bounds the scores by a tanh; not supported yet.", "off"},
+    {"softcap", decode_scores_softcap, "number more than 0", "Scores become c * tanh(score / c), before masks.", "off"},
     {"mask", decode_mask, "\"causal\", tensor of booleans, or object of parts", "Which keys a query may attend to.",
      "none"},
-    {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
-    {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
+    {"alibi", decode_scores_alibi, "true or array of H slopes",
+     "Adds -slope * |i + offset - j| to the scores; true: the paper's slopes.", "off"},
+    {"sinks", decode_scores_sinks, "array of H numbers",
+     "exp(sink) joins the sum of each softmax of its head, and takes weight from the keys.", "off"},
     {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
     {"rotary", NULL, "object", "Rotary positions; not supported yet.", "off"},
     {"past_key", NULL, member_tensor, "A cache put before the keys; not supported yet.", NULL},
@@ -216,8 +219,8 @@ static const struct member member_table[] = {
      "What a row without an allowed key becomes.", "zero"},
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
-    {"return", member_return, "array of names", "Results: query, key, value, scores, masked, weights, heads, output.",
-     "weights, output"},
+    {"return", member_return, "array of names",
+     "Results: query, key, value, scores, capped, masked, weights, lse, heads, output.", "weights, output"},
     {"dtype", member_dtype, "\"float32\" or \"float64\"", "What is computed and answered in.", "float32"},
     {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},
     {"encoding", member_encoding, "\"json\" or \"b64\"", "How results are written.", "json"},
