@@ -72,6 +72,7 @@ enum result {
     RESULT_KEY,
     RESULT_VALUE,
     RESULT_SCORES,
+    RESULT_CAPPED,
     RESULT_MASKED,
     RESULT_WEIGHTS,
     RESULT_LSE,
@@ -110,6 +111,10 @@ struct call {
 
     bool has_scale;
     double scale;
+    double softcap; /* 0: off */
+    bool alibi;
+    struct tensor slopes; /* of alibi; absent: the paper's */
+    struct tensor sinks;
 
     bool has_mask;
     enum call_align align;

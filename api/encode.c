@@ -76,9 +76,11 @@ static char *encode_row(const struct encode *encode, const void *row, size_t col
     return text - 1;
 }
 
-/* How many of the axes before the row's begin (or, with the row's successor, end) at a row. */
+/* How many axes begin (or, with the row's successor, end) at a row, its own among them. */
 static size_t encode_boundaries(const struct encode *encode, size_t row) {
-    size_t boundaries = 0, length = 1;
+    size_t boundaries = 1, length = 1;
+    if (encode->rank == 0)
+        return 0;
     for (size_t axis = encode->rank - 1; axis-- > 0; boundaries++) {
         length *= encode->shape[axis];
         if (row % length != 0)
@@ -96,11 +98,9 @@ static bool encode_nested(const struct encode *encode, size_t first, size_t coun
             *place++ = ',';
         for (size_t i = encode_boundaries(encode, row); i > 0; i--)
             *place++ = '[';
-        *place++ = '[';
         place = encode_row(encode, rows, cols, place);
         if (place == NULL)
             return false;
-        *place++ = ']';
         for (size_t i = encode_boundaries(encode, row + 1); i > 0; i--)
             *place++ = ']';
     }

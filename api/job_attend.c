@@ -134,6 +134,8 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
     }
     case RESULT_SCORES:
         return job_attend_stage(job, ATTENTION_SCORES, first, count, &scratch);
+    case RESULT_CAPPED:
+        return job_attend_stage(job, ATTENTION_CAPPED, first, count, &scratch);
     case RESULT_MASKED:
         return job_attend_stage(job, ATTENTION_MASKED, first, count, &scratch);
     case RESULT_WEIGHTS:
@@ -141,6 +143,9 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
             return job_attend_stage(job, ATTENTION_WEIGHTS, first, count, &scratch);
         *rows = scratch.sum;
         return job_attend_averaged(job, first, count, &scratch);
+    case RESULT_LSE:
+        *rows = (const char *)plan->attention.lse + first * phase->encode.cols * dtype_size(plan->dtype);
+        return true;
     case RESULT_HEADS:
         job_attend_gather(job, &plan->attention.heads, first, count, &scratch);
         return true;
@@ -149,7 +154,6 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
         return true;
     case RESULT_OUTPUT:
         return job_output(job, first, count, &scratch, rows);
-    case RESULT_LSE:
     case RESULT_COUNT:
         break;
     }

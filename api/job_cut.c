@@ -47,6 +47,16 @@ static void job_cut_raise(size_t *most, size_t size) {
     *most = size > *most ? size : *most;
 }
 
+/* Whether a result is as wide as the scores, and computed as it is written. */
+static bool job_cut_attends(enum result result) {
+    return result == RESULT_SCORES || result == RESULT_CAPPED || result == RESULT_MASKED || result == RESULT_WEIGHTS;
+}
+
+/* Whether a result is written from what attention has left in the plan's arrays. */
+static bool job_cut_needs_attention(enum result result) {
+    return result == RESULT_LSE || result == RESULT_HEADS || result == RESULT_OUTPUT;
+}
+
 /* One tensor of the answer: its rows computed and written. */
 static struct job_phase *job_cut_tensor(struct job *job, const struct plan_tensor *tensor, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, tensor);
@@ -68,9 +78,9 @@ static void job_cut_attention_tensor(struct job *job, const struct plan_tensor *
     phase->compute = job_attend_result;
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
-    else
+    else if (result != RESULT_LSE) /* which is written from where it lies */
         job_cut_raise(&job->numbers_max, phase->rows_per_part * tensor->shape.cols);
-    if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
+    if (job_cut_attends(result))
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
 
@@ -143,12 +153,12 @@ static void job_cut_tensors(struct job *job) {
     size_t projected = job->part_count, attended = projected;
     for (size_t i = 0; i < plan->tensor_count; i++) {
         enum result result = plan->tensors[i].result;
-        bool needs_heads = result == RESULT_HEADS || result == RESULT_OUTPUT;
-        if (needs_heads && attended == projected) { /* no weights were asked for, which would have made them */
+        bool is_left = job_cut_needs_attention(result);
+        if (is_left && attended == projected) { /* no weights were asked for, which would have left it too */
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_attention_tensor(job, &plan->tensors[i], needs_heads ? attended : projected);
+        job_cut_attention_tensor(job, &plan->tensors[i], is_left ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }

@@ -5,6 +5,7 @@
 #include "api/decode_merge.h"
 #include "api/decode_projections.h"
 #include "api/decode_rotary.h"
+#include "api/decode_scores.h"
 #include "api/decode_tokens.h"
 
 #include <string.h>
@@ -144,9 +145,6 @@ static bool member_seed(const struct decoder *decoder, const json_t *json, const
     return value_seed(decoder, json, pointer, &decoder->call->seed);
 }
 
-/* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse"};
-
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
 }
@@ -155,16 +153,12 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
     if (!json_is_string(json))
         return value_wrong_type(decoder, json, pointer, "the name of a result");
     const char *name = json_string_value(json);
-    for (size_t i = 0; i < sizeof member_later_results / sizeof *member_later_results; i++)
-        if (strcmp(name, member_later_results[i]) == 0)
-            return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
-                             "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
     for (size_t i = 0; i < RESULT_COUNT; i++)
         if (strcmp(name, call_result_name((enum result)i)) == 0)
             return decoder->call->returns[i] = true;
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, "
-                              "projections, output";
+    static const char all[] = "query, key, value, scores, capped, masked, weights, lse, heads, present_key, "
+                              "present_value, projections, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -228,11 +222,13 @@ static const struct member member_table[] = {
     {"num_kv_heads", member_num_kv_heads, "whole number", "Fewer key and value heads: grouped queries.", "num_heads"},
     {"projections", decode_projections, "object", "Learned maps of query, key, value and output.", "none"},
     {"scale", member_scale, "number", "Factor on query · key.", "1/sqrt(D)"},
-    {"softcap", NULL, "number", "Bounds the scores by a tanh; not supported yet.", "off"},
+    {"softcap", decode_scores_softcap, "number more than 0", "Scores become c * tanh(score / c), before masks.", "off"},
     {"mask", decode_mask, "\"causal\", tensor of booleans, or object of parts", "Which keys a query may attend to.",
      "none"},
-    {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
-    {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
+    {"alibi", decode_scores_alibi, "true or array of H slopes",
+     "Adds -slope * |i + offset - j| to the scores; true: the paper's slopes.", "off"},
+    {"sinks", decode_scores_sinks, "array of H numbers",
+     "exp(sink) joins the sum of each softmax of its head, and takes weight from the keys.", "off"},
     {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
     {"rotary", decode_rotary, "true, or object with any of base, interleaved, dim, positions",
      "Queries and new keys are turned by their positions after projection.", "off"},
@@ -248,7 +244,8 @@ static const struct member member_table[] = {
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
     {"return", member_return, "array of names",
-     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, projections, output.",
+     "Results: query, key, value, scores, capped, masked, weights, lse, heads, present_key, present_value, "
+     "projections, output.",
      "weights, output"},
     {"dtype", member_dtype, "\"float32\", \"float64\", \"float16\" or \"bfloat16\"",
      "What is answered in, and computed in but for the last two, which take float32.", "float32"},

@@ -42,7 +42,7 @@ static bool plan_labels(const struct call *call, const struct plan *plan, struct
 /* [B][heads][rows] cols, as far as the query has these axes. */
 static struct plan_result plan_result(const struct plan *plan, bool shows_heads, size_t heads, bool shows_rows,
                                       size_t rows, size_t cols) {
-    struct plan_result result = {.cols = cols};
+    struct plan_result result = {0};
     if (plan->is_batched)
         result.shape[result.rank++] = plan->batch;
     if (shows_heads)
@@ -62,6 +62,15 @@ static struct plan_result plan_result_cache(const struct plan *plan, size_t cols
                                 .cols = cols};
 }
 
+/* The same without its last axis, as lse is beside weights. */
+static struct plan_result plan_result_of_rows(const struct plan_result *of) {
+    struct plan_result result = *of;
+    result.rank--;
+    result.cols = result.rank == 0 ? 1 : of->shape[result.rank - 1];
+    result.rows = of->rows / result.cols;
+    return result;
+}
+
 static void plan_results(struct plan *plan) {
     struct plan_result *results = plan->results;
     bool heads = plan->has_heads, rows = !plan->is_vector;
@@ -70,7 +79,8 @@ static void plan_results(struct plan *plan) {
     results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->head_size);
     results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->value_size);
     results[RESULT_SCORES] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->keys);
-    results[RESULT_MASKED] = results[RESULT_SCORES];
+    results[RESULT_CAPPED] = results[RESULT_MASKED] = results[RESULT_SCORES];
+    results[RESULT_LSE] = plan_result_of_rows(&results[RESULT_SCORES]);
     results[RESULT_WEIGHTS] =
         plan_result(plan, heads && !averages, averages ? 1 : plan->heads, rows, plan->queries, plan->keys);
     results[RESULT_HEADS] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->value_size);
@@ -221,12 +231,10 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
     if (!plan_sides(route, call, plan, sides, error) || !plan_init(limits, call, sides, arena, plan, error) ||
         !plan_maps(call, sides, arena, plan, error) || !plan_assemble_keys(call, sides, plan, error) ||
         !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error) ||
-        !plan_assemble(call, arena, plan, error))
+        !plan_scores(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))
         return false;
     struct attention *attention = &plan->attention;
     attention->dtype = plan->dtype;
-    attention->scale = call->has_scale ? call->scale : 1 / sqrt((double)plan->head_size);
-    attention->normalize = call->normalize;
     attention->empty_row =
         call->fully_masked == CALL_FULLY_MASKED_UNIFORM ? ATTENTION_EMPTY_UNIFORM : ATTENTION_EMPTY_ZERO;
     plan_results(plan);

@@ -29,7 +29,7 @@ struct plan_map {
 
 /* A result as the answer shows it. */
 struct plan_result {
-    size_t rank;
+    size_t rank; /* 0: a bare number */
     size_t shape[4];
     size_t rows; /* that it is computed by */
     size_t cols; /* numbers of such a row */
@@ -134,3 +134,5 @@ bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, 
 /* plan_merge.c: whether the parts of a merge agree, and its results. */
 bool plan_merge(const struct limits *limits, const struct call *call, struct arena *arena, struct plan *plan,
                 struct error *error);
+/* plan_scores.c: how scores are made and normalized: scale, softcap, alibi, sinks; and the array of lse. */
+bool plan_scores(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
