@@ -65,8 +65,10 @@ enum result {
     RESULT_KEY,
     RESULT_VALUE,
     RESULT_SCORES,
+    RESULT_CAPPED,
     RESULT_MASKED,
     RESULT_WEIGHTS,
+    RESULT_LSE,
     RESULT_HEADS,
     RESULT_PRESENT_KEY,
     RESULT_PRESENT_VALUE,
@@ -96,6 +98,10 @@ struct call {
 
     bool has_scale;
     double scale;
+    double softcap; /* 0: off */
+    bool alibi;
+    struct tensor slopes; /* of alibi; absent: the paper's */
+    struct tensor sinks;
 
     bool has_mask;
     enum call_align align;

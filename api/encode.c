@@ -11,8 +11,12 @@
 
 enum { ENCODE_OPENING = 192, ENCODE_ROW_BRACKETS = 16 };
 
+size_t encode_cols(const struct encode *encode) {
+    return encode->rank == 0 ? 1 : encode->shape[encode->rank - 1];
+}
+
 size_t encode_size(const struct encode *encode, size_t count) {
-    size_t cols = encode->shape[encode->rank - 1];
+    size_t cols = encode_cols(encode);
     size_t number = encode->dtype == DTYPE_FLOAT32 ? (size_t)NUMBER_MAX_F32 : (size_t)NUMBER_MAX_F64;
     if (encode->decimals >= 0) {
         size_t digits = encode->at_most_one              ? 1
@@ -56,9 +60,11 @@ static char *encode_row(const struct encode *encode, const void *row, size_t col
     return text - 1;
 }
 
-/* How many of the axes before the row's begin (or, with the row's successor, end) at a row. */
+/* How many axes begin (or, with the row's successor, end) at a row, its own among them. */
 static size_t encode_boundaries(const struct encode *encode, size_t row) {
-    size_t boundaries = 0, length = 1;
+    size_t boundaries = 1, length = 1;
+    if (encode->rank == 0)
+        return 0;
     for (size_t axis = encode->rank - 1; axis-- > 0; boundaries++) {
         length *= encode->shape[axis];
         if (row % length != 0)
@@ -69,18 +75,16 @@ static size_t encode_boundaries(const struct encode *encode, size_t row) {
 
 static bool encode_nested(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->shape[encode->rank - 1];
+    size_t cols = encode_cols(encode);
     char *place = *text;
     for (size_t row = first; row < first + count; row++, rows += row_size) {
         if (row > 0)
             *place++ = ',';
         for (size_t i = encode_boundaries(encode, row); i > 0; i--)
             *place++ = '[';
-        *place++ = '[';
         place = encode_row(encode, rows, cols, place);
         if (place == NULL)
             return false;
-        *place++ = ']';
         for (size_t i = encode_boundaries(encode, row + 1); i > 0; i--)
             *place++ = ']';
     }
@@ -100,7 +104,7 @@ static bool encode_finite(const struct encode *encode, const void *row, size_t c
 /* Base64 groups are three bytes and may span rows: what is left of a row is carried into the next. */
 static bool encode_base64(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->shape[encode->rank - 1], size = cols * dtype_size(encode->dtype);
+    size_t cols = encode_cols(encode), size = cols * dtype_size(encode->dtype);
     char *place = *text;
     if (first == 0) {
         place += sprintf(place, "{\"shape\":[");

@@ -13,10 +13,13 @@ struct encode {
     int decimals;        /* −1: shortest */
     bool at_most_one;    /* no number is larger than 1: softmax weights */
     bool null_minus_inf; /* −∞ is written as null (in b64 it stays) */
-    size_t rank;         /* of the result; its last axis is a row */
+    size_t rank;         /* of the result; its last axis is a row; 0: a bare number */
     size_t shape[4];
     size_t rows; /* product of the axes but the last */
 };
+
+/* Numbers in a row. */
+size_t encode_cols(const struct encode *encode);
 
 /* Most bytes that `count` rows take, with brackets, commas and what opens and closes the tensor. */
 size_t encode_size(const struct encode *encode, size_t count);

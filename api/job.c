@@ -137,22 +137,24 @@ static void job_gather(const struct job *job, const struct view *view, size_t fi
 }
 
 /* Computes rows [first, first + count) of a result. */
-static bool job_compute(const struct job *job, enum result result, size_t first, size_t count,
+static bool job_compute(const struct job *job, const struct job_phase *phase, size_t first, size_t count,
                         const struct job_scratch *scratch, const void **rows) {
     const struct plan *plan = &job->plan;
     *rows = scratch->rows;
-    switch (result) {
+    switch (phase->result) {
     case RESULT_QUERY:
     case RESULT_KEY:
     case RESULT_VALUE:
     case RESULT_PRESENT_KEY:
     case RESULT_PRESENT_VALUE: {
-        struct view view = job_inputs_view(plan, result);
+        struct view view = job_inputs_view(plan, phase->result);
         job_gather(job, &view, first, count, scratch);
-        return job_inputs_finite(plan, result, first, count);
+        return job_inputs_finite(plan, phase->result, first, count);
     }
     case RESULT_SCORES:
         return job_attend(job, ATTENTION_SCORES, first, count, scratch);
+    case RESULT_CAPPED:
+        return job_attend(job, ATTENTION_CAPPED, first, count, scratch);
     case RESULT_MASKED:
         return job_attend(job, ATTENTION_MASKED, first, count, scratch);
     case RESULT_WEIGHTS:
@@ -160,6 +162,9 @@ static bool job_compute(const struct job *job, enum result result, size_t first,
             return job_attend(job, ATTENTION_WEIGHTS, first, count, scratch);
         *rows = scratch->sum;
         return job_attend_averaged(job, first, count, scratch);
+    case RESULT_LSE:
+        *rows = (const char *)plan->attention.lse + first * encode_cols(&phase->encode) * dtype_size(plan->dtype);
+        return true;
     case RESULT_HEADS:
         job_gather(job, &plan->attention.heads, first, count, scratch);
         return true;
@@ -178,7 +183,7 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
     struct job_scratch scratch = job_scratch(job, block->scratch);
     const void *rows;
     double begin = job_now_ms();
-    bool finite = job_compute(job, phase->result, first, count, &scratch, &rows);
+    bool finite = job_compute(job, phase, first, count, &scratch, &rows);
     double computed = job_now_ms();
     block->compute_ms += computed - begin;
     if (!finite)
@@ -190,7 +195,7 @@ static bool job_result(const struct job *job, const struct job_phase *phase, siz
         text = stpcpy(text, name);
         text = stpcpy(text, "\":");
     }
-    if (!encode_rows(&phase->encode, first, count, rows, phase->encode.shape[phase->encode.rank - 1], &text))
+    if (!encode_rows(&phase->encode, first, count, rows, encode_cols(&phase->encode), &text))
         return job_overflow(job, name, error);
     if (phase->is_last && first + count == phase->rows) {
         *text++ = '}';

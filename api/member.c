@@ -4,6 +4,7 @@
 #include "api/decode_mask.h"
 #include "api/decode_projections.h"
 #include "api/decode_rotary.h"
+#include "api/decode_scores.h"
 #include "api/decode_tokens.h"
 
 #include <string.h>
@@ -131,7 +132,7 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
 }
 
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "projections"};
+static const char *const member_later_results[] = {"projections"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -149,7 +150,8 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
             return error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer,
                              "The result \"%s\" is not supported yet: leave it out of \"return\".", name);
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, output";
+    static const char all[] =
+        "query, key, value, scores, capped, masked, weights, lse, heads, present_key, present_value, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -213,11 +215,13 @@ static const struct member member_table[] = {
     {"num_kv_heads", member_num_kv_heads, "whole number", "Fewer key and value heads: grouped queries.", "num_heads"},
     {"projections", decode_projections, "object", "Learned maps of query, key, value and output.", "none"},
     {"scale", member_scale, "number", "Factor on query · key.", "1/sqrt(D)"},
-    {"softcap", NULL, "number", "Bounds the scores by a tanh; not supported yet.", "off"},
+    {"softcap", decode_scores_softcap, "number more than 0", "Scores become c * tanh(score / c), before masks.", "off"},
     {"mask", decode_mask, "\"causal\", tensor of booleans, or object of parts", "Which keys a query may attend to.",
      "none"},
-    {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
-    {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
+    {"alibi", decode_scores_alibi, "true or array of H slopes",
+     "Adds -slope * |i + offset - j| to the scores; true: the paper's slopes.", "off"},
+    {"sinks", decode_scores_sinks, "array of H numbers",
+     "exp(sink) joins the sum of each softmax of its head, and takes weight from the keys.", "off"},
     {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
     {"rotary", decode_rotary, "true, or object with any of base, interleaved, dim, positions",
      "Queries and new keys are turned by their positions after projection.", "off"},
@@ -233,7 +237,7 @@ static const struct member member_table[] = {
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
     {"return", member_return, "array of names",
-     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, output.",
+     "Results: query, key, value, scores, capped, masked, weights, lse, heads, present_key, present_value, output.",
      "weights, output"},
     {"dtype", member_dtype, "\"float32\" or \"float64\"", "What is computed and answered in.", "float32"},
     {"decimals", member_decimals, "0 to 17", "Numbers are written with exactly this many decimals.", "shortest text"},

@@ -41,7 +41,7 @@ static bool plan_labels(const struct call *call, const struct plan *plan, struct
 /* [B][heads][rows] cols, as far as the query has these axes. */
 static struct plan_result plan_result(const struct plan *plan, bool shows_heads, size_t heads, bool shows_rows,
                                       size_t rows, size_t cols) {
-    struct plan_result result = {.cols = cols};
+    struct plan_result result = {0};
     if (plan->is_batched)
         result.shape[result.rank++] = plan->batch;
     if (shows_heads)
@@ -57,8 +57,15 @@ static struct plan_result plan_result(const struct plan *plan, bool shows_heads,
 static struct plan_result plan_result_cache(const struct plan *plan, size_t cols) {
     return (struct plan_result){.rank = 4,
                                 .shape = {plan->batch, plan->kv_heads, plan->masked_keys, cols},
-                                .rows = plan->batch * plan->kv_heads * plan->masked_keys,
-                                .cols = cols};
+                                .rows = plan->batch * plan->kv_heads * plan->masked_keys};
+}
+
+/* The same without its last axis, as lse is beside weights. */
+static struct plan_result plan_result_of_rows(const struct plan_result *of) {
+    struct plan_result result = *of;
+    result.rank--;
+    result.rows = result.rank == 0 ? 1 : of->rows / of->shape[result.rank - 1];
+    return result;
 }
 
 static void plan_results(struct plan *plan) {
@@ -69,7 +76,8 @@ static void plan_results(struct plan *plan) {
     results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->head_size);
     results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->value_size);
     results[RESULT_SCORES] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->keys);
-    results[RESULT_MASKED] = results[RESULT_SCORES];
+    results[RESULT_CAPPED] = results[RESULT_MASKED] = results[RESULT_SCORES];
+    results[RESULT_LSE] = plan_result_of_rows(&results[RESULT_SCORES]);
     results[RESULT_WEIGHTS] =
         plan_result(plan, heads && !averages, averages ? 1 : plan->heads, rows, plan->queries, plan->keys);
     results[RESULT_HEADS] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->value_size);
@@ -105,7 +113,7 @@ struct encode plan_encode(const struct plan *plan, enum result result) {
                             .b64 = plan->call->b64,
                             .decimals = plan->call->decimals,
                             .at_most_one = result == RESULT_WEIGHTS && plan->call->normalize == ATTENTION_SOFTMAX,
-                            .null_minus_inf = result == RESULT_MASKED,
+                            .null_minus_inf = result == RESULT_MASKED || result == RESULT_LSE,
                             .rank = shape->rank,
                             .rows = shape->rows};
     for (size_t axis = 0; axis < shape->rank; axis++)
@@ -206,12 +214,11 @@ bool plan_make(const struct limits *limits, const struct route *route, const str
     struct plan_side sides[3];
     if (!plan_sides(route, call, plan, sides, error) || !plan_maps(call, sides, arena, plan, error) ||
         !plan_assemble_keys(call, sides, plan, error) || !plan_labels(call, plan, error) ||
-        !plan_mask(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))
+        !plan_mask(call, arena, plan, error) || !plan_scores(call, arena, plan, error) ||
+        !plan_assemble(call, arena, plan, error))
         return false;
     struct attention *attention = &plan->attention;
     attention->dtype = plan->dtype;
-    attention->scale = call->has_scale ? call->scale : 1 / sqrt((double)plan->head_size);
-    attention->normalize = call->normalize;
     attention->empty_row =
         call->fully_masked == CALL_FULLY_MASKED_UNIFORM ? ATTENTION_EMPTY_UNIFORM : ATTENTION_EMPTY_ZERO;
     plan_results(plan);

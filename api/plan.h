@@ -24,10 +24,9 @@ struct plan_map {
 
 /* A result as the answer shows it. */
 struct plan_result {
-    size_t rank;
+    size_t rank; /* 0: a bare number */
     size_t shape[4];
     size_t rows; /* product of all axes but the last */
-    size_t cols; /* the last */
 };
 
 struct plan {
@@ -90,3 +89,6 @@ bool plan_assemble(const struct call *call, struct arena *arena, struct plan *pl
 
 /* plan_mask.c: fits the call's mask parts and padding to the shapes. */
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
+
+/* plan_scores.c: how scores are made and normalized: scale, softcap, alibi, sinks; and the array of lse. */
+bool plan_scores(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);

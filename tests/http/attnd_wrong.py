@@ -505,6 +505,23 @@ PROJECTIONS = [
           "/projections/state_dict"),
 ]
 
+SCORES = [
+    Wrong("a softcap of 0", ANY, two(softcap=0), "out_of_range", "/softcap", "softcap", "0", received="0"),
+    Wrong("a negative softcap", ANY, two(softcap=-5), "out_of_range", "/softcap", "-5", "more than 0"),
+    Wrong("a softcap too small for float32", ANY, two(softcap=1e-35), "out_of_range", "/softcap", "1e-30", "float32"),
+    Wrong("a softcap in quotes", ANY, two(softcap="30"), "wrong_type", "/softcap", "softcap"),
+    Wrong("one slope without an array", ANY, two(alibi=0.5), "wrong_type", "/alibi", "alibi", "[0.5,0.25]"),
+    Wrong("fewer slopes than heads", ANY, two(num_heads=2, alibi=[0.5]), "shape_mismatch", "/alibi", "1 numbers",
+          "2 heads", expected="[2]"),
+    Wrong("slopes on two axes", ANY, two(num_heads=2, alibi=[[0.5], [0.25]]), "wrong_rank", "/alibi", "2 axes"),
+    Wrong("more sinks than heads", ANY, two(sinks=[0, 1]), "shape_mismatch", "/sinks", "2 numbers", "1 heads",
+          "num_heads is not given", expected="[1]", received="2 numbers"),
+    Wrong("one sink without an array", ANY, two(sinks=1), "wrong_type", "/sinks", "[0,1]"),
+    Wrong("a sink beyond float32", ANY, two(sinks=[1e39]), "not_finite", ("/sinks", "/sinks/0"), "float32"),
+    Wrong("sinks without softmax", ANY, two(sinks=[0], normalize="sum"), "conflicting_members", "/sinks", "softmax"),
+    Wrong("lse without softmax", ANY, two(normalize="none", **{"return": ["lse"]}), "conflicting_members", "/return",
+          "lse", "softmax"),
+]
 
 
 def extra(**entries):
@@ -590,16 +607,17 @@ SIDES = [
 
 LATER = [Wrong(f"{name} is refused as not supported yet", ANY, two(**{name: value}), "not_supported_yet", f"/{name}",
                name)
-         for name, value in (("softcap", 5.0), ("alibi", True), ("sinks", [1]), ("attention_axes", [1]), ("gate", {"weight": TWO}))] + [
+         for name, value in (("attention_axes", [1]), ("gate", {"weight": TWO}))] + [
     Wrong("projections.init is refused as not supported yet", MULTI,
           two(num_heads=1, projections={"init": "torch.nn.Linear"}), "not_supported_yet", "/projections/init", "init"),
 ] + [Wrong(f"return {name} is refused as not supported yet", ANY, two(**{"return": ["weights", name]}),
            "not_supported_yet", "/return/1", name)
-     for name in ("lse", "capped", "projections")] + [
+     for name in ("projections",)] + [
     Wrong("merge is refused as not supported yet", "/v1/attention/merge", {"parts": []}, "not_supported_yet",
           (None, "", "/parts"), "merge", status=(404, 422, 501)),
 ]
 
 TABLES = {"syntax": SYNTAX, "bodies": BODIES, "members": MEMBERS, "shapes": SHAPES, "masks": MASKS, "values": VALUES,
-          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES,
+          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "scores": SCORES,
+          "sides": SIDES,
           "later": LATER}
