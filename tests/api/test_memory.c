@@ -111,6 +111,23 @@ Test(memory, a_state_dict) {
         200);
 }
 
+Test(memory, a_cache_rotary_positions_and_extra_keys) {
+    every_allocation_fails("{\"inputs\":[[1,2],[3,4]],\"num_heads\":1,\"rotary\":{\"positions\":[4,5]},\"add_zero_"
+                           "attn\":true,\"past_key\":"
+                           "[[[[1,2]]]],\"past_value\":[[[[3,4]]]],\"tokens\":[\"a\",\"b\"],\"pad_token\":\"b\","
+                           "\"mask\":{\"lengths\":[2]},"
+                           "\"return\":[\"key\",\"weights\",\"present_key\",\"present_value\",\"output\"],"
+                           "\"projections\":{\"state_dict\":{"
+                           "\"in_proj_weight\":[[1,2],[3,4],[5,6],[7,8],[9,1],[2,3]],\"out_proj.weight\":[[1,2],[3,4]],"
+                           "\"bias_k\":[[[1,2]]],"
+                           "\"bias_v\":[[[3,4]]]}}}",
+                           200);
+    every_allocation_fails("{\"query\":[[1,2]],\"context\":[[1,2],[3,4]],\"rotary\":true,\"mask\":{\"align\":"
+                           "\"bottom_right\"}}",
+                           200);
+    every_allocation_fails("{\"inputs\":[[1,2]],\"past_key\":[[[[1,2,3]]]],\"past_value\":[[[[1,2]]]]}", 422);
+}
+
 Test(memory, b64_in_and_out) {
     every_allocation_fails(
         "{\"encoding\":\"b64\",\"dtype\":\"float64\",\"query\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":"

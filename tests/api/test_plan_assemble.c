@@ -86,6 +86,12 @@ Test(plan_assemble, cached_keys_are_keys_given_at_once) {
         "\"mask\":{\"padding\":[1,0,0,0,1,0,0]}",
         "\"mask\":[[1,0,1,0,1,1,1],[0,1,1,1,0,0,1],[1,1,1,1,1,1,0]],\"average_heads\":true",
         "\"mask\":{\"window\":[1,2],\"align\":\"top_left\"},\"normalize\":\"sum\"",
+        "\"mask\":{\"causal\":true,\"align\":\"bottom_right\"},\"alibi\":true,\"softcap\":1,\"sinks\":[0,1,2,3],"
+        "\"return\":["
+        "\"capped\",\"masked\",\"lse\",\"output\"]",
+        "\"add_zero_attn\":true,\"mask\":{\"lengths\":[6,4],\"align\":\"top_left\"},\"alibi\":[1,0.5,0.25,2],"
+        "\"return\":["
+        "\"masked\",\"lse\",\"weights\"]",
     };
     struct numbers query = numbers_of(1, 2, 4, 3, 6), key = numbers_of(2, 2, 2, 7, 6),
                    value = numbers_of(3, 2, 2, 7, 5);
@@ -149,6 +155,7 @@ Test(plan_assemble, decoding_token_by_token_is_one_causal_call) {
         "\"mask\":{\"causal\":true,\"window\":[2,0]},\"rotary\":{}",
         "\"mask\":{\"causal\":true,\"align\":\"bottom_right\"},\"rotary\":{\"dim\":4}",
         "\"mask\":{\"window\":[3,0]},\"normalize\":\"none\"",
+        "\"mask\":\"causal\",\"rotary\":{},\"alibi\":true,\"softcap\":2,\"sinks\":[1,0,-1,2]",
         "\"mask\":\"causal\",\"rotary\":{},\"add_zero_attn\":true",
     };
     struct numbers query = numbers_of(11, 1, 1, TOKENS, FEATURES), key = numbers_of(12, 1, 1, TOKENS, GROUPED);
