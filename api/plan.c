@@ -42,7 +42,7 @@ static bool plan_labels(const struct call *call, const struct plan *plan, struct
 /* [B][heads][rows] cols, as far as the query has these axes. */
 static struct plan_result plan_result(const struct plan *plan, bool shows_heads, size_t heads, bool shows_rows,
                                       size_t rows, size_t cols) {
-    struct plan_result result = {0};
+    struct plan_result result = {.cols = cols};
     if (plan->is_batched)
         result.shape[result.rank++] = plan->batch;
     if (shows_heads)
