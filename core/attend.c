@@ -71,42 +71,6 @@ bool REAL(attend_mask)(const struct attention *attention, const struct mask_plac
     return hides || finite;
 }
 
-/* The log of a row's sum, −∞ for one of nothing; log(exp(a) + exp(b)) = a + log(1 + exp(b − a)), with a the larger. */
-static double attend_lse(double most, double sum, double sink) {
-    if (most == -INFINITY)
-        return -INFINITY;
-    double keys = most + log(sum), larger = fmax(keys, sink);
-    return larger + log1p(exp(fmin(keys, sink) - larger));
-}
-
-double REAL(attend_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
-                        unsigned halvings) {
-    const struct view *query = &attention->query;
-    double sink = attention->sinks ? attention->sinks[place->head] : -INFINITY;
-    if (attention->lse)
-        ((real *)attention->lse)[(place->batch * query->heads + place->head) * query->rows + place->row] =
-            (real)attend_lse((double)most, ldexp(sum, (int)halvings), sink);
-    return attention->sinks ? sum + ldexp(exp(sink - (double)most), -(int)halvings) : sum;
-}
-
-/* Masked scores, the largest of them `most`, to weights in place. False: a weight is not finite. */
-static bool attend_normalize(const struct attention *attention, const struct mask_place *place, real most, real *row,
-                             size_t count) {
-    double sum;
-    switch (attention->normalize) {
-    case ATTENTION_SOFTMAX:
-        sum = REAL(normalize_exp)(row, count, (double)most, 0);
-        REAL(normalize_divide)(row, count, REAL(attend_sum)(attention, place, most, sum, 0));
-        return true;
-    case ATTENTION_SUM:
-        return REAL(normalize_by_sum)(row, count);
-    case ATTENTION_NONE:
-        REAL(normalize_drop)(row, count);
-        return true;
-    }
-    return false;
-}
-
 /* Masked scores or weights in place of scores. Tells whether a row weighs all keys alike for want of an allowed one. */
 static bool attend_weights(const struct attention *attention, enum attention_stage stage,
                            const struct attention_block *block, const struct block_scratch *scratch, bool *uniform) {
@@ -124,11 +88,11 @@ static bool attend_weights(const struct attention *attention, enum attention_sta
             attend_fill(row, range.end, keys, -(real)INFINITY);
         } else if (most == -(real)INFINITY) {
             bool spread = attention->empty_row == ATTENTION_EMPTY_UNIFORM;
-            REAL(attend_sum)(attention, &place, most, 0, 0);
+            REAL(normalize_sum)(attention, &place, most, 0, 0);
             attend_fill(row, 0, keys, spread ? (real)1 / (real)keys : 0);
             *uniform |= spread;
         } else {
-            if (!attend_normalize(attention, &place, most, row + range.begin, range.end - range.begin))
+            if (!REAL(normalize_row)(attention, &place, most, row + range.begin, range.end - range.begin))
                 return false;
             attend_fill(row, 0, range.begin, 0);
             attend_fill(row, range.end, keys, 0);

@@ -140,7 +140,7 @@ static bool fold_finish(const struct fold *fold, size_t row) {
     size_t cols = fold->attention->heads.cols;
     if (fold->attention->normalize == ATTENTION_NONE)
         return scratch->poison[row] != REAL_MAX && REAL(row_finite)(outputs, cols);
-    double sum = REAL(attend_sum)(fold->attention, &place, most, scratch->sum[row], fold->halvings);
+    double sum = REAL(normalize_sum)(fold->attention, &place, most, scratch->sum[row], fold->halvings);
     if (most == -(real)INFINITY || !fold->has_outputs) /* no allowed key, or nothing to divide */
         return true;
     REAL(normalize_divide)(outputs, cols, sum);

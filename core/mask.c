@@ -216,6 +216,8 @@ struct mask_range mask_meet(struct mask_range a, struct mask_range b) {
 struct mask_range mask_span(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
                             size_t row, size_t count) {
     struct mask_range span = {0, 0};
+    if (mask->count == 0) /* asked several times a row */
+        return (struct mask_range){0, axes->keys};
     for (size_t i = 0; i < count; i++)
         span = mask_join(span, mask_keys(mask, dtype, axes, batch, row + i));
     return span;

@@ -58,8 +58,9 @@ static const real *mask_row_values(const struct mask_part *part, const struct ma
 }
 
 /* What one part says on the keys of `range`: flags, and additions to their scores where there are any. */
-static bool mask_row_part(const struct mask_part *part, const struct mask_place *place, ptrdiff_t diagonal,
-                          struct mask_range range, real *scores, unsigned char *allowed) {
+static bool mask_row_part(const struct mask *mask, const struct mask_part *part, const struct mask_axes *axes,
+                          const struct mask_place *place, struct mask_range range, real *scores,
+                          unsigned char *allowed) {
     size_t count = range.end - range.begin;
     switch (part->kind) {
     case MASK_ATTEND:
@@ -75,7 +76,8 @@ static bool mask_row_part(const struct mask_part *part, const struct mask_place 
         return true;
     case MASK_ALIBI:
         if (scores)
-            mask_row_alibi(part->slopes[place->head], diagonal, range, scores);
+            mask_row_alibi(part->slopes[place->head], mask_diagonal(mask, axes, place->batch, place->row), range,
+                           scores);
         return false;
     case MASK_MULTIPLY: /* done before all others */
     case MASK_CAUSAL:
@@ -89,17 +91,18 @@ static bool mask_row_part(const struct mask_part *part, const struct mask_place 
 
 bool REAL(mask_row)(const struct mask *mask, const struct mask_axes *axes, const struct mask_place *place,
                     struct mask_range range, void *scores, unsigned char *allowed) {
-    struct mask_range covered = mask_meet(range, (struct mask_range){0, axes->keys - mask->extra});
-    ptrdiff_t diagonal = mask_diagonal(mask, axes, place->batch, place->row);
+    struct mask_range covered = range;
     bool by_key = false;
     memset(allowed, 1, range.end - range.begin);
+    if (mask->extra > 0)
+        covered = mask_meet(range, (struct mask_range){0, axes->keys - mask->extra});
     if (covered.begin == covered.end)
         return false;
     for (size_t i = 0; i < mask->count; i++)
         if (scores && mask->parts[i].kind == MASK_MULTIPLY)
             mask_row_multiply(mask_row_values(&mask->parts[i], place, covered), covered.end - covered.begin, scores);
     for (size_t i = 0; i < mask->count; i++)
-        by_key |= mask_row_part(&mask->parts[i], place, diagonal, covered, scores, allowed);
+        by_key |= mask_row_part(mask, &mask->parts[i], axes, place, covered, scores, allowed);
     if (mask->extra == 0)
         return by_key;
     mask_row_rules(mask_ruled(mask, REAL_DTYPE, axes, place->batch, place->row), covered, allowed);

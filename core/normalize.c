@@ -51,7 +51,7 @@ void REAL(normalize_drop)(real *row, size_t count) {
 }
 
 /* The quotient is taken in double: scores of both signs may nearly cancel in the sum. */
-bool REAL(normalize_by_sum)(real *row, size_t count) {
+static bool normalize_by_sum(real *row, size_t count) {
     double sum = 0;
     REAL(normalize_drop)(row, count);
     for (size_t i = 0; i < count; i++)
@@ -61,4 +61,39 @@ bool REAL(normalize_by_sum)(real *row, size_t count) {
     for (size_t i = 0; i < count; i++)
         row[i] = sum == 0 ? 0 : (real)((double)row[i] / sum);
     return REAL(row_finite)(row, count);
+}
+
+/* The log of a row's sum, −∞ for one of nothing; log(exp(a) + exp(b)) = a + log(1 + exp(b − a)), with a the larger. */
+static double normalize_lse(double most, double sum, double sink) {
+    if (most == -INFINITY)
+        return -INFINITY;
+    double keys = most + log(sum), larger = fmax(keys, sink);
+    return larger + log1p(exp(fmin(keys, sink) - larger));
+}
+
+double REAL(normalize_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
+                           unsigned halvings) {
+    const struct view *query = &attention->query;
+    double sink = attention->sinks ? attention->sinks[place->head] : -INFINITY;
+    if (attention->lse)
+        ((real *)attention->lse)[(place->batch * query->heads + place->head) * query->rows + place->row] =
+            (real)normalize_lse((double)most, ldexp(sum, (int)halvings), sink);
+    return attention->sinks ? sum + ldexp(exp(sink - (double)most), -(int)halvings) : sum;
+}
+
+bool REAL(normalize_row)(const struct attention *attention, const struct mask_place *place, real most, real *row,
+                         size_t count) {
+    double sum;
+    switch (attention->normalize) {
+    case ATTENTION_SOFTMAX:
+        sum = REAL(normalize_exp)(row, count, (double)most, 0);
+        REAL(normalize_divide)(row, count, REAL(normalize_sum)(attention, place, most, sum, 0));
+        return true;
+    case ATTENTION_SUM:
+        return normalize_by_sum(row, count);
+    case ATTENTION_NONE:
+        REAL(normalize_drop)(row, count);
+        return true;
+    }
+    return false;
 }

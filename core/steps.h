@@ -55,11 +55,6 @@ bool REAL(attend_block)(const struct attention *attention, enum attention_stage 
 bool REAL(attend_mask)(const struct attention *attention, const struct mask_place *place, struct mask_range range,
                        real *scores, unsigned char *allowed, real *most);
 
-/* What a row's weights are divided by: `sum`, of the exponentials of its scores less the largest, `most`, and times
- * 2^−halvings, with the sink's share of it. Writes the row's lse where it is wanted; most −∞: no key is allowed. */
-double REAL(attend_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
-                        unsigned halvings);
-
 /* fold.c: ATTENTION_OUTPUT, for any way to normalize but ATTENTION_SUM. */
 bool REAL(fold_block)(const struct attention *attention, const struct attention_block *block);
 
@@ -73,9 +68,14 @@ bool REAL(merge_row)(const struct merge *merge, size_t row, double *weights, voi
 /* softcap.c: each score becomes cap · tanh(score / cap); one that is not finite becomes NaN. */
 void REAL(softcap_row)(real *scores, size_t count, double cap);
 
-/* normalize.c: turns `count` masked scores, −∞ where disallowed, into weights in place: their shares of the sum. False:
- * a weight is not finite. */
-bool REAL(normalize_by_sum)(real *row, size_t count);
+/* normalize.c: turns `count` masked scores, −∞ where disallowed and the largest of them `most`, into weights in place,
+ * and writes the row's lse where it is wanted. False: a weight is not finite. */
+bool REAL(normalize_row)(const struct attention *attention, const struct mask_place *place, real most, real *row,
+                         size_t count);
+/* What a row's weights are divided by: `sum`, of the exponentials of its scores less the largest, `most`, and times
+ * 2^−halvings, with the sink's share of it. Writes the row's lse where it is wanted; most −∞: no key is allowed. */
+double REAL(normalize_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
+                           unsigned halvings);
 double REAL(normalize_exp)(void *row, size_t count, double most, unsigned halvings);
 void REAL(normalize_divide)(real *row, size_t count, double sum);
 void REAL(normalize_drop)(real *row, size_t count); /* disallowed keys weigh nothing: −∞ becomes 0 */
