@@ -56,6 +56,14 @@ struct call_part {
     struct tensor output, lse; /* the lse of one query is a tensor of no axes */
 };
 
+/* Rotary positions as asked for. */
+struct call_rotary {
+    bool given, interleaved;
+    double base;
+    size_t dim;              /* 0: all features of a head */
+    struct tensor positions; /* as it arrived */
+};
+
 /* The results by their names in `return`, in the answer's order. */
 enum result {
     RESULT_QUERY,
@@ -66,6 +74,8 @@ enum result {
     RESULT_WEIGHTS,
     RESULT_LSE,
     RESULT_HEADS,
+    RESULT_PRESENT_KEY,
+    RESULT_PRESENT_VALUE,
     RESULT_OUTPUT,
     RESULT_COUNT
 };
@@ -89,6 +99,7 @@ struct call {
     struct call_projection projection_query, projection_key, projection_value, projection_output;
     enum call_layout layout;
     bool has_projections, has_state_dict;
+    struct tensor bias_key, bias_value; /* a state_dict's bias_k and bias_v, [1,1,E] */
 
     bool has_scale;
     double scale;
@@ -99,6 +110,9 @@ struct call {
     struct call_mask_part mask[MASK_PARTS_MAX];
 
     enum attention_normalize normalize;
+    struct call_rotary rotary;
+    struct tensor past_key, past_value;
+    bool add_zero_attn;
     enum call_fully_masked fully_masked;
     bool average_heads;
 

@@ -9,8 +9,9 @@ static bool decode_projections_matrix(const struct decoder *decoder, const json_
         return false;
     if (tensor->rank == rank)
         return true;
-    error_set(decoder->error, ERROR_WRONG_RANK, pointer, "%s has shape %s; it must be a %s.", pointer + 1,
-              value_shape(decoder->arena, tensor->shape, tensor->rank), rank == 2 ? "matrix [in,out]" : "vector [out]");
+    static const char *const wanted[] = {"", "a vector [out]", "a matrix [in,out]", "[1,1,E], as torch prints it"};
+    error_set(decoder->error, ERROR_WRONG_RANK, pointer, "%s has shape %s; it must be %s.", pointer + 1,
+              value_shape(decoder->arena, tensor->shape, tensor->rank), wanted[rank]);
     error_expected(decoder->error, "%zu %s", rank, rank == 1 ? "axis" : "axes");
     return error_received(decoder->error, "%zu axes", tensor->rank);
 }
@@ -71,6 +72,8 @@ enum decode_projections_name {
     STATE_QUERY_WEIGHT,
     STATE_KEY_WEIGHT,
     STATE_VALUE_WEIGHT,
+    STATE_EXTRA_KEY,
+    STATE_EXTRA_VALUE,
     STATE_COUNT
 };
 
@@ -78,11 +81,14 @@ static const char *const decode_projections_names[] = {
     "in_proj_weight", "in_proj_bias",  "out_proj.weight", "out_proj.bias", "q_proj_weight",
     "k_proj_weight",  "v_proj_weight", "bias_k",          "bias_v",        NULL};
 
+static const size_t decode_projections_ranks[STATE_COUNT] = {2, 1, 2, 1, 2, 2, 2, 3, 3};
+
 static const char *const decode_projections_state_pointers[STATE_COUNT] = {
     "/projections/state_dict/in_proj_weight",  "/projections/state_dict/in_proj_bias",
     "/projections/state_dict/out_proj.weight", "/projections/state_dict/out_proj.bias",
     "/projections/state_dict/q_proj_weight",   "/projections/state_dict/k_proj_weight",
-    "/projections/state_dict/v_proj_weight"};
+    "/projections/state_dict/v_proj_weight",   "/projections/state_dict/bias_k",
+    "/projections/state_dict/bias_v"};
 
 static const char *decode_projections_name_at(size_t index) {
     return decode_projections_names[index];
@@ -108,12 +114,30 @@ static bool decode_projections_state(const struct decoder *decoder, const json_t
         }
         if (json_is_null(value))
             continue;
-        if (index >= STATE_COUNT)
-            return error_set(decoder->error, ERROR_NOT_SUPPORTED, place.text,
-                             "\"%s\" is not supported yet: use a module without add_bias_kv.", name);
-        bool is_bias = index == STATE_IN_BIAS || index == STATE_OUT_BIAS;
-        if (!decode_projections_matrix(decoder, value, place.text, is_bias ? 1 : 2, &state[index]))
+        if (!decode_projections_matrix(decoder, value, place.text, decode_projections_ranks[index], &state[index]))
             return false;
+    }
+    return true;
+}
+
+/* bias_k and bias_v, of a module with add_bias_kv: both or neither, each one row. */
+static bool decode_projections_state_extra(const struct decoder *decoder, const char *pointer,
+                                           const struct tensor state[STATE_COUNT]) {
+    const struct tensor *extra = &state[STATE_EXTRA_KEY];
+    for (size_t i = 0; i < 2; i++) {
+        const char *name = decode_projections_names[STATE_EXTRA_KEY + i];
+        if (extra[i].data == NULL && extra[1 - i].data != NULL)
+            return error_set(decoder->error, ERROR_MISSING_MEMBER, value_child(pointer, name).text,
+                             "state_dict has %s but no %s; a module with add_bias_kv has both: paste the whole "
+                             "state_dict().",
+                             decode_projections_names[STATE_EXTRA_KEY + 1 - i], name);
+        if (extra[i].data == NULL || (extra[i].shape[0] == 1 && extra[i].shape[1] == 1))
+            continue;
+        const char *shape = value_shape(decoder->arena, extra[i].shape, 3);
+        error_set(decoder->error, ERROR_SHAPE_MISMATCH, value_child(pointer, name).text,
+                  "%s has shape %s; it is one row, [1,1,%zu].", name, shape, extra[i].shape[2]);
+        error_expected(decoder->error, "[1,1,%zu]", extra[i].shape[2]);
+        return error_received(decoder->error, "%s", shape);
     }
     return true;
 }
@@ -165,7 +189,8 @@ static bool decode_projections_state_dict(const struct decoder *decoder, const j
     struct call *call = decoder->call;
     struct tensor state[STATE_COUNT] = {0};
     if (!decode_projections_state(decoder, json, pointer, state) ||
-        !decode_projections_state_check(decoder, pointer, state))
+        !decode_projections_state_check(decoder, pointer, state) ||
+        !decode_projections_state_extra(decoder, pointer, state))
         return false;
 
     struct call_projection *maps[] = {&call->projection_query, &call->projection_key, &call->projection_value};
@@ -186,6 +211,8 @@ static bool decode_projections_state_dict(const struct decoder *decoder, const j
         .weight_pointer = decode_projections_state_pointers[STATE_OUT_WEIGHT],
         .bias_pointer = decode_projections_state_pointers[STATE_OUT_BIAS],
     };
+    call->bias_key = state[STATE_EXTRA_KEY];
+    call->bias_value = state[STATE_EXTRA_VALUE];
     call->layout = CALL_LAYOUT_OUT_IN;
     call->has_state_dict = true;
     return true;

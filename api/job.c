@@ -24,8 +24,8 @@ static bool job_overflow(const char *what, enum dtype dtype, struct error *error
 }
 
 /* Writes rows of a result: its name before the first, and what closes the answer after the last. */
-static bool job_write(const struct job_phase *phase, size_t first, size_t count,
-                      const void *rows, struct job_block *block, struct error *error) {
+static bool job_write(const struct job_phase *phase, size_t first, size_t count, const void *rows,
+                      struct job_block *block, struct error *error) {
     const char *name = call_result_name(phase->result);
     char *text = block->text;
     if (first == 0) {

@@ -1,4 +1,6 @@
-/* Where the rows of an attention job come from: projections, attention's stages, views of arrays, and the output. */
+/* Where the rows of an attention job come from: attention's stages, views of arrays, and the output. What attention
+ * reads is made in api/job_inputs.c. */
+#include "api/job_inputs.h"
 #include "api/job_parts.h"
 
 #include <string.h>
@@ -38,31 +40,6 @@ static struct job_attend_scratch job_attend_scratch(const struct job *job, char 
     scratch.output = scratch.sum + job_attend_sum_size(job);
     scratch.attend = scratch.output + job_attend_output_size(job);
     return scratch;
-}
-
-/* Projects rows of query, key or value; a value row that overflows is zeroed and remembered, since a mask may leave
- * it out. What overflows in query or key shows in the scores, for the keys that count. */
-bool job_attend_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
-                        const void **rows) {
-    const struct plan *plan = &job->plan;
-    const struct plan_map *map = phase->map;
-    size_t real = dtype_size(plan->dtype);
-    char *y = (char *)map->y + first * map->out * real;
-    const char *x = (const char *)map->x + first * map->in * real;
-    bool finite = projection_run(plan->dtype, &map->projection, x, map->in, count, y, map->out);
-    (void)scratch, (void)rows; /* the rows are the map's own */
-    if (map != &plan->value)
-        return true;
-    size_t heads = plan->kv_heads, width = map->out / heads;
-    for (size_t row = first; row < first + count; row++, y += map->out * real)
-        for (size_t head = 0; head < heads; head++) {
-            unsigned char *flag =
-                &job->plan.poisoned[(row / plan->keys * heads + head) * plan->keys + row % plan->keys];
-            *flag = 0;
-            if (!finite)
-                rows_poisoned(plan->dtype, y + head * width * real, map->out, 1, width, flag);
-        }
-    return true;
 }
 
 /* Rows [first, first + count) of B·H·L through one stage: a run of rows for each head they touch. */
@@ -144,11 +121,6 @@ static void job_attend_gather(const struct job *job, const struct view *view, si
     }
 }
 
-/* Whether none of the value rows [first, first + count) of B·G·S has overflowed. */
-static bool job_attend_values_finite(const struct plan *plan, size_t first, size_t count) {
-    return plan->poisoned == NULL || memchr(plan->poisoned + first, 1, count) == NULL;
-}
-
 bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
                       const void **rows) {
     struct job_attend_scratch scratch = job_attend_scratch(job, base);
@@ -163,14 +135,14 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
     *rows = scratch.rows;
     switch (phase->result) {
     case RESULT_QUERY:
-        job_attend_gather(job, &plan->attention.query, first, count, &scratch);
-        return true;
     case RESULT_KEY:
-        job_attend_gather(job, &plan->attention.key, first, count, &scratch);
-        return true;
     case RESULT_VALUE:
-        job_attend_gather(job, &plan->attention.value, first, count, &scratch);
-        return job_attend_values_finite(plan, first, count);
+    case RESULT_PRESENT_KEY:
+    case RESULT_PRESENT_VALUE: {
+        struct view view = job_inputs_view(plan, phase->result);
+        job_attend_gather(job, &view, first, count, &scratch);
+        return job_inputs_finite(plan, phase->result, first, count);
+    }
     case RESULT_SCORES:
         return job_attend_stage(job, ATTENTION_SCORES, first, count, &scratch);
     case RESULT_MASKED:

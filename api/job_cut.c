@@ -1,4 +1,5 @@
 /* Cuts a checked request into phases and parts. */
+#include "api/job_inputs.h"
 #include "api/job_parts.h"
 
 /* Sizes of a part, measured: large enough that handing it out costs nothing, small enough that its rows stay in cache
@@ -19,6 +20,7 @@ enum {
 static const double job_cut_small_ns = 5e5;
 static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05;
 static const double job_cut_join_ns = 1, job_cut_join_row_ns = 40; /* a partial result: its numbers, its exponential */
+static const double job_cut_copy_ns = 0.5, job_cut_angle_ns = 40, job_cut_turn_ns = 2;
 
 static size_t job_cut_rows(size_t numbers, size_t cols, size_t least, size_t most) {
     size_t rows = numbers / cols;
@@ -75,9 +77,27 @@ static void job_cut_projections(struct job *job) {
         if (maps[i]->y != NULL) {
             size_t rows = job_cut_rows(JOB_CUT_SILENT_NUMBERS, maps[i]->out, JOB_CUT_ROWS_LEAST, JOB_CUT_ROWS_MOST);
             struct job_phase *phase = job_cut_add(job, JOB_SILENT, maps[i]->rows, maps[i]->rows, rows, 0);
-            phase->compute = job_attend_project;
+            phase->compute = job_inputs_project;
             phase->map = maps[i];
         }
+}
+
+/* The sides that are put together: a row in all its heads, which share the angles it is turned by. */
+static void job_cut_assemblies(struct job *job) {
+    size_t projected = job->part_count, real = dtype_size(job->plan.dtype);
+    for (size_t i = 0; i < 3; i++) {
+        const struct assembly *assembly = &job->plan.assemblies[i];
+        const struct view *all = &assembly->all;
+        if (all->data == NULL)
+            continue;
+        size_t rows =
+            job_cut_rows(JOB_CUT_SILENT_NUMBERS, all->heads * all->cols, ENCODE_ROWS_MULTIPLE, JOB_CUT_SILENT_NUMBERS);
+        size_t most = all->batch * all->rows;
+        struct job_phase *phase = job_cut_add(job, JOB_SILENT, most, most, rows, projected);
+        phase->compute = job_inputs_assemble;
+        phase->assembly = assembly;
+        job_cut_raise(&job->numbers_max, (assembly_scratch_size(assembly) + real - 1) / real);
+    }
 }
 
 /* Attention for the output alone. A part transposes all the keys of its heads, so it is large and ends with its head,
@@ -133,6 +153,14 @@ static void job_cut_merge(struct job *job) {
     job->scratch_size = job_merge_scratch_size(job);
 }
 
+static double job_cut_assembly_ns(const struct assembly *assembly) {
+    const struct view *all = &assembly->all;
+    double rows = (double)all->batch * (double)all->rows;
+    double turned = (double)all->batch * (double)assembly->fresh.rows * (double)assembly->rotary.pairs;
+    return rows * (double)all->heads * (double)all->cols * job_cut_copy_ns +
+           turned * (job_cut_angle_ns + (double)all->heads * job_cut_turn_ns);
+}
+
 static bool job_cut_is_small(const struct job *job) {
     const struct plan *plan = &job->plan;
     double rows = (double)plan->batch * (double)plan->heads * (double)plan->queries;
@@ -146,6 +174,8 @@ static bool job_cut_is_small(const struct job *job) {
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;
+        if (phase->assembly != NULL)
+            cost += job_cut_assembly_ns(phase->assembly);
         if (phase->map != NULL)
             cost += (double)phase->rows * (double)phase->map->in * (double)phase->map->out * job_cut_multiply_ns;
     }
@@ -158,6 +188,7 @@ void job_cut(struct job *job, size_t head_size) {
         job_cut_merge(job);
     } else {
         job_cut_projections(job);
+        job_cut_assemblies(job);
         job_cut_results(job);
         job->scratch_size = job_attend_scratch_size(job);
     }

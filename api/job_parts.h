@@ -18,9 +18,10 @@ struct job_phase {
      * after the other. scratch: job->scratch_size bytes. False: a number overflows. JOB_HEAD: none. */
     bool (*compute)(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                     const void **rows);
-    enum result result;         /* JOB_RESULT; JOB_SILENT: the result named when a number overflows */
-    struct encode encode;       /* JOB_RESULT */
-    const struct plan_map *map; /* of a projection */
+    enum result result;              /* JOB_RESULT; JOB_SILENT: the result named when a number overflows */
+    struct encode encode;            /* JOB_RESULT */
+    const struct plan_map *map;      /* JOB_SILENT: of a projection; else NULL */
+    const struct assembly *assembly; /* JOB_SILENT: of a side put together; else NULL */
     size_t rows, rows_per_part;
     size_t span; /* rows after which a part ends, however few it has; divides `rows` */
     size_t first_part, part_count;
@@ -28,7 +29,7 @@ struct job_phase {
     bool is_last;
 };
 
-enum { JOB_PHASES_MAX = 1 + 3 + 1 + RESULT_COUNT };
+enum { JOB_PHASES_MAX = 1 + 3 + 3 + 1 + RESULT_COUNT };
 
 struct job {
     struct plan plan;
@@ -47,9 +48,7 @@ struct job {
 /* job_cut.c: fills in everything after `head` for a job whose plan stands. */
 void job_cut(struct job *job, size_t head_size);
 
-/* job_attend.c: rows of a projection, of attention for the output alone, of a result. */
-bool job_attend_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
-                        const void **rows);
+/* job_attend.c: rows of attention for the output alone, of a result. */
 bool job_attend_heads(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,
                       const void **rows);
 bool job_attend_result(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *base,

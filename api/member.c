@@ -4,6 +4,7 @@
 #include "api/decode_mask.h"
 #include "api/decode_merge.h"
 #include "api/decode_projections.h"
+#include "api/decode_rotary.h"
 #include "api/decode_tokens.h"
 
 #include <string.h>
@@ -67,6 +68,18 @@ static bool member_normalize(const struct decoder *decoder, const json_t *json, 
     return true;
 }
 
+static bool member_past_key(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->past_key);
+}
+
+static bool member_past_value(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->past_value);
+}
+
+static bool member_add_zero_attn(const struct decoder *decoder, const json_t *json, const char *pointer) {
+    return value_bool(decoder, json, pointer, &decoder->call->add_zero_attn);
+}
+
 static bool member_fully_masked(const struct decoder *decoder, const json_t *json, const char *pointer) {
     static const char *const names[] = {"zero", "uniform", "error"};
     size_t index;
@@ -119,7 +132,7 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
 }
 
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "present_key", "present_value", "projections"};
+static const char *const member_later_results[] = {"capped", "lse", "projections"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -137,7 +150,7 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
         if (strcmp(name, call_result_name((enum result)i)) == 0)
             return decoder->call->returns[i] = true;
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, output";
+    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -207,17 +220,21 @@ static const struct member member_table[] = {
     {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
     {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
     {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
-    {"rotary", NULL, "object", "Rotary positions; not supported yet.", "off"},
-    {"past_key", NULL, member_tensor, "A cache put before the keys; not supported yet.", NULL},
-    {"past_value", NULL, member_tensor, "A cache put before the values; not supported yet.", NULL},
-    {"add_zero_attn", NULL, "true or false", "One more key and value of zeros; not supported yet.", "false"},
+    {"rotary", decode_rotary, "true, or object with any of base, interleaved, dim, positions",
+     "Queries and new keys are turned by their positions after projection.", "off"},
+    {"past_key", member_past_key, member_tensor, "A cache [B,G,P,D] put before the keys: the present_key of a call.",
+     NULL},
+    {"past_value", member_past_value, member_tensor, "A cache [B,G,P,Dv] put before the values.", NULL},
+    {"add_zero_attn", member_add_zero_attn, "true or false",
+     "One more key and value of zeros at the end, seen by every query.", "false"},
     {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
     {"gate", NULL, "object", "Multiplies the merged heads; not supported yet.", "off"},
     {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
      "What a row without an allowed key becomes.", "zero"},
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
-    {"return", member_return, "array of names", "Results: query, key, value, scores, masked, weights, heads, output.",
+    {"return", member_return, "array of names",
+     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, output.",
      "weights, output"},
     {"dtype", member_dtype, "\"float32\", \"float64\", \"float16\" or \"bfloat16\"",
      "What is answered in, and computed in but for the last two, which take float32.", "float32"},

@@ -5,10 +5,11 @@
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 
-/* Labels and positions must be equally many. */
+/* Labels and positions must be equally many. `cached`: so many more may be labelled too, in front. */
 static bool plan_labels_fit(const struct labels *labels, const char *pointer, size_t batch, size_t length,
-                            const char *what, struct error *error) {
+                            size_t cached, const char *what, struct error *error) {
     if (!labels->given)
         return true;
     if (labels->per_item && labels->lists != batch) {
@@ -17,21 +18,25 @@ static bool plan_labels_fit(const struct labels *labels, const char *pointer, si
         error_expected(error, "%zu lists", batch);
         return error_received(error, "%zu lists", labels->lists);
     }
-    if (labels->length != length) {
-        error_set(error, ERROR_SHAPE_MISMATCH, pointer, "%s has %zu labels, but there are %zu %s%s.", pointer + 1,
-                  labels->length, length, what,
+    if (labels->length != length && labels->length != length + cached) {
+        char either[64] = "";
+        if (cached > 0)
+            snprintf(either, sizeof either, ", or %zu with the cached", length + cached);
+        error_set(error, ERROR_SHAPE_MISMATCH, pointer, "%s has %zu labels, but there are %zu %s%s%s.", pointer + 1,
+                  labels->length, length, what, either,
                   pointer[1] == 't' ? "; where queries and keys differ, give query_tokens and key_tokens" : "");
-        error_expected(error, "%zu labels", length);
+        error_expected(error, cached > 0 ? "%zu or %zu labels" : "%zu labels", length, length + cached);
         return error_received(error, "%zu labels", labels->length);
     }
     return true;
 }
 
 static bool plan_labels(const struct call *call, const struct plan *plan, struct error *error) {
-    return plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->queries, "queries", error) &&
-           plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->keys, "keys", error) &&
-           plan_labels_fit(&call->query_tokens, "/query_tokens", plan->batch, plan->queries, "queries", error) &&
-           plan_labels_fit(&call->key_tokens, "/key_tokens", plan->batch, plan->keys, "keys", error);
+    const char *keys = plan->past > 0 ? "new keys" : "keys";
+    return plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->queries, 0, "queries", error) &&
+           plan_labels_fit(&call->tokens, "/tokens", plan->batch, plan->fresh, plan->past, keys, error) &&
+           plan_labels_fit(&call->query_tokens, "/query_tokens", plan->batch, plan->queries, 0, "queries", error) &&
+           plan_labels_fit(&call->key_tokens, "/key_tokens", plan->batch, plan->fresh, plan->past, keys, error);
 }
 
 /* [B][heads][rows] cols, as far as the query has these axes. */
@@ -49,18 +54,28 @@ static struct plan_result plan_result(const struct plan *plan, bool shows_heads,
     return result;
 }
 
+/* [B,G,S,cols], whatever axes the query has: it is sent back as a cache. */
+static struct plan_result plan_result_cache(const struct plan *plan, size_t cols) {
+    return (struct plan_result){.rank = 4,
+                                .shape = {plan->batch, plan->kv_heads, plan->masked_keys, cols},
+                                .rows = plan->batch * plan->kv_heads * plan->masked_keys,
+                                .cols = cols};
+}
+
 static void plan_results(struct plan *plan) {
     struct plan_result *results = plan->results;
     bool heads = plan->has_heads, rows = !plan->is_vector;
     bool averages = plan->call->average_heads;
     results[RESULT_QUERY] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->head_size);
-    results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->keys, plan->head_size);
-    results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->keys, plan->value_size);
+    results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->head_size);
+    results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->value_size);
     results[RESULT_SCORES] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->keys);
     results[RESULT_MASKED] = results[RESULT_SCORES];
     results[RESULT_WEIGHTS] =
         plan_result(plan, heads && !averages, averages ? 1 : plan->heads, rows, plan->queries, plan->keys);
     results[RESULT_HEADS] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->value_size);
+    results[RESULT_PRESENT_KEY] = plan_result_cache(plan, plan->head_size);
+    results[RESULT_PRESENT_VALUE] = plan_result_cache(plan, plan->value_size);
     results[RESULT_OUTPUT] =
         plan_result(plan, plan->is_split, plan->is_split ? plan->heads : 1, rows, plan->queries, plan->output_size);
 }
@@ -149,14 +164,22 @@ static double plan_mapped_magnitude(const struct plan *plan, const struct call_p
     return (double)in * x * plan_magnitude(plan, &map->weight) + plan_magnitude(plan, &map->bias);
 }
 
+/* The largest |number| of a side: mapped, cached or of the extra row. */
+static double plan_side_magnitude(const struct plan *plan, const struct call_projection *map,
+                                  const struct plan_side *side, const struct tensor *past, const struct tensor *bias) {
+    double most = plan_mapped_magnitude(plan, map, side->cols, plan_magnitude(plan, side->tensor));
+    if (past != NULL)
+        most = fmax(most, plan_magnitude(plan, past));
+    return bias != NULL ? fmax(most, plan_magnitude(plan, bias)) : most;
+}
+
 /* Whether no number of the answer can overflow, whatever rounding does: then it may be sent while it is computed. */
 static bool plan_is_bounded(const struct call *call, const struct plan_side sides[3], const struct plan *plan) {
+    double turn = call->rotary.given ? M_SQRT2 : 1; /* of two features, one can be turned into the other */
     struct attention_magnitudes magnitudes = {
-        .query =
-            plan_mapped_magnitude(plan, &call->projection_query, sides[0].cols, plan_magnitude(plan, sides[0].tensor)),
-        .key = plan_mapped_magnitude(plan, &call->projection_key, sides[1].cols, plan_magnitude(plan, sides[1].tensor)),
-        .value =
-            plan_mapped_magnitude(plan, &call->projection_value, sides[2].cols, plan_magnitude(plan, sides[2].tensor)),
+        .query = turn * plan_side_magnitude(plan, &call->projection_query, &sides[0], NULL, NULL),
+        .key = turn * plan_side_magnitude(plan, &call->projection_key, &sides[1], &call->past_key, &call->bias_key),
+        .value = plan_side_magnitude(plan, &call->projection_value, &sides[2], &call->past_value, &call->bias_value),
     };
     double limit = dtype_max(call->written) / 4;
     if (!(magnitudes.query < limit && magnitudes.key < limit && magnitudes.value < limit))
@@ -188,7 +211,8 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
     }
     struct plan_side sides[3];
     if (!plan_sides(route, call, plan, sides, error) || !plan_maps(call, sides, arena, plan, error) ||
-        !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error))
+        !plan_assemble_keys(call, sides, plan, error) || !plan_labels(call, plan, error) ||
+        !plan_mask(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))
         return false;
     struct attention *attention = &plan->attention;
     attention->dtype = plan->dtype;
@@ -201,6 +225,7 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
         !plan_answer_size(limits, plan, error) || !plan_fully_masked(call, plan, error))
         return false;
     plan->is_bounded = plan_is_bounded(call, sides, plan);
+    attention->poisoned = plan->is_bounded ? NULL : plan->poisoned;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "api/limits.h"
 #include "api/route.h"
 #include "core/arena.h"
+#include "core/assembly.h"
 #include "core/attention.h"
 #include "core/merge.h"
 #include "core/projection.h"
@@ -38,9 +39,14 @@ struct plan {
     bool is_vector, is_batched, has_heads, is_split;
     size_t batch, heads, kv_heads, queries, keys, head_size, value_size, output_size;
 
+    /* The keys: cached, new, and beyond the mask (bias_k, add_zero_attn), which stand in this order. The contract's S
+     * is what a mask covers, the first two. */
+    size_t past, fresh, extra, masked_keys;
+
     struct plan_map query, key, value; /* maps, where there are any */
+    struct assembly assemblies[3];     /* of query, key and value, where attention reads more than the new features */
     struct attention attention;
-    unsigned char *poisoned; /* [B,G,S], where there is a map of the values */
+    unsigned char *poisoned; /* [B,G,keys], where there is a map of the values */
     void *merged;            /* attention.heads' array: [B,L,H·Dv], split [B,H,L,Dv] */
 
     bool has_output_map, has_norm;
@@ -76,6 +82,14 @@ bool plan_sides(const struct route *route, const struct call *call, struct plan 
 /* plan_maps.c: heads and projections: fills the maps, the views of `attention`, the output map and the norm. */
 bool plan_maps(const struct call *call, const struct plan_side sides[3], struct arena *arena, struct plan *plan,
                struct error *error);
+
+/* plan_assemble.c, before the mask is fitted: how many keys there are, and whether cache and extra keys fit the heads.
+ */
+bool plan_assemble_keys(const struct call *call, const struct plan_side sides[3], struct plan *plan,
+                        struct error *error);
+
+/* After it: what is put together before attention reads it, and by which angles it is turned. */
+bool plan_assemble(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
 
 /* plan_mask.c: fits the call's mask parts and padding to the shapes. */
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);

@@ -239,11 +239,5 @@ bool plan_maps(const struct call *call, const struct plan_side sides[3], struct 
         return false;
     plan->head_size = plan->attention.query.cols;
     plan->value_size = plan->attention.value.cols;
-    if (plan->value.y != NULL) {
-        size_t count = plan->batch * plan->kv_heads * plan->keys;
-        plan->poisoned = arena_alloc(arena, count, 1, error);
-        if (plan->poisoned == NULL)
-            return false;
-    }
     return plan_maps_merge(call, arena, plan, error) && plan_maps_output(call, sides, plan, error);
 }

@@ -28,12 +28,12 @@ static struct plan_mask_shape plan_mask_shape(const struct tensor *tensor) {
 static struct plan_mask_shape plan_mask_wanted(const struct plan *plan) {
     const size_t lengths[] = {plan->batch, plan->heads, plan->queries};
     struct plan_mask_shape shape;
-    size_t size =
-        (size_t)snprintf(shape.text, sizeof shape.text, "[%zu,%zu], or with 4 axes [", plan->queries, plan->keys);
+    size_t size = (size_t)snprintf(shape.text, sizeof shape.text, "[%zu,%zu], or with 4 axes [", plan->queries,
+                                   plan->masked_keys);
     for (size_t i = 0; i < 3; i++)
         size += (size_t)snprintf(shape.text + size, sizeof shape.text - size, lengths[i] == 1 ? "%zu," : "%zu|1,",
                                  lengths[i]);
-    snprintf(shape.text + size, sizeof shape.text - size, "%zu]", plan->keys);
+    snprintf(shape.text + size, sizeof shape.text - size, "%zu]", plan->masked_keys);
     return shape;
 }
 
@@ -59,7 +59,7 @@ static bool plan_mask_scores(const struct plan *plan, const struct call_mask_par
     if (values->rank != 2 && values->rank != 4)
         return plan_mask_rank_error(plan, part, error);
     bool whole = values->rank == 2;
-    const size_t lengths[4] = {plan->batch, plan->heads, plan->queries, plan->keys};
+    const size_t lengths[4] = {plan->batch, plan->heads, plan->queries, plan->masked_keys};
     static const char *const axes[4] = {"batch items", "heads", "queries", "keys"};
     size_t shape[4] = {1, 1, 0, 0};
     memcpy(shape + (whole ? 2 : 0), values->shape, values->rank * sizeof *shape);
@@ -119,13 +119,13 @@ static bool plan_mask_lengths(const struct plan *plan, const struct call_mask_pa
         return false;
     for (size_t i = 0; i < values->count; i++) {
         double length = plan_mask_value(plan, values, i);
-        if (length != floor(length) || length < 0 || length > (double)plan->keys) {
+        if (length != floor(length) || length < 0 || length > (double)plan->masked_keys) {
             char pointer[64];
             snprintf(pointer, sizeof pointer, "%s/%zu", part->pointer, i);
             error_set(error, ERROR_OUT_OF_RANGE, pointer,
                       "Length %zu of %s is %.9g; it must be a whole number from 0 to the %zu keys.", i,
-                      part->pointer + 1, length, plan->keys);
-            error_expected(error, "0 to %zu", plan->keys);
+                      part->pointer + 1, length, plan->masked_keys);
+            error_expected(error, "0 to %zu", plan->masked_keys);
             return error_received(error, "%.9g", length);
         }
         read[i] = (size_t)length;
@@ -144,14 +144,14 @@ static bool plan_mask_part(const struct plan *plan, const struct call_mask_part 
     case CALL_MASK_SCORES:
         return plan_mask_scores(plan, from, &part->values, error);
     case CALL_MASK_KEYS:
-        if (!plan_mask_positions(plan, from, plan->keys, "keys", &items, error))
+        if (!plan_mask_positions(plan, from, plan->masked_keys, "keys", &items, error))
             return false;
         part->values = (struct view){.data = from->values.data,
                                      .batch = items,
                                      .heads = 1,
                                      .rows = 1,
-                                     .cols = plan->keys,
-                                     .batch_stride = items == 1 ? 0 : plan->keys};
+                                     .cols = plan->masked_keys,
+                                     .batch_stride = items == 1 ? 0 : plan->masked_keys};
         return true;
     case CALL_MASK_QUERIES:
         if (!plan_mask_positions(plan, from, plan->queries, "queries", &items, error))
@@ -170,39 +170,42 @@ static bool plan_mask_part(const struct plan *plan, const struct call_mask_part 
     return false;
 }
 
-/* Keys labelled with the pad token, as one more part that blocks them. */
+/* Keys labelled with the pad token, as one more part that blocks them. Labels of the new keys alone leave the cached
+ * ones, which come first, as they are. */
 static bool plan_mask_pad_token(const struct call *call, struct arena *arena, struct plan *plan, struct error *error) {
     const struct labels *labels = call->key_tokens.given ? &call->key_tokens : &call->tokens;
     if (call->pad_token == NULL || !labels->given)
         return true;
-    size_t count = labels->lists * labels->length;
-    void *values = arena_alloc(arena, count, dtype_size(plan->dtype), error);
+    size_t keys = plan->masked_keys, unlabelled = keys - labels->length;
+    void *values = arena_alloc(arena, labels->lists * keys, dtype_size(plan->dtype), error);
     if (values == NULL)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        bool pads = strcmp(labels->names[i], call->pad_token) == 0;
+    for (size_t i = 0; i < labels->lists * keys; i++) {
+        size_t list = i / keys, key = i % keys;
+        bool pads =
+            key >= unlabelled && strcmp(labels->names[list * labels->length + key - unlabelled], call->pad_token) == 0;
         if (plan->dtype == DTYPE_FLOAT32)
             ((float *)values)[i] = pads ? 1 : 0;
         else
             ((double *)values)[i] = pads ? 1 : 0;
     }
     struct mask *mask = &plan->attention.mask;
-    mask->parts[mask->count++] =
-        (struct mask_part){.kind = MASK_BLOCK,
-                           .pointer = "/pad_token",
-                           .values = {.data = values,
-                                      .batch = labels->lists,
-                                      .heads = 1,
-                                      .rows = 1,
-                                      .cols = labels->length,
-                                      .batch_stride = labels->lists == 1 ? 0 : labels->length}};
+    mask->parts[mask->count++] = (struct mask_part){.kind = MASK_BLOCK,
+                                                    .pointer = "/pad_token",
+                                                    .values = {.data = values,
+                                                               .batch = labels->lists,
+                                                               .heads = 1,
+                                                               .rows = 1,
+                                                               .cols = keys,
+                                                               .batch_stride = labels->lists == 1 ? 0 : keys}};
     return true;
 }
 
 bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, struct error *error) {
     struct mask *mask = &plan->attention.mask;
-    /* "auto" is top_left as long as there is no cache. */
-    mask->align = call->align == CALL_ALIGN_BOTTOM_RIGHT ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_TOP_LEFT;
+    mask->align = call->align == CALL_ALIGN_BOTTOM_RIGHT ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_FIXED;
+    mask->offset = call->align == CALL_ALIGN_AUTO ? (ptrdiff_t)plan->past : 0;
+    mask->extra = plan->extra;
     for (size_t i = 0; i < call->mask_count; i++)
         if (!plan_mask_part(plan, &call->mask[i], arena, &mask->parts[mask->count++], error))
             return false;

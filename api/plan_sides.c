@@ -146,6 +146,6 @@ bool plan_sides(const struct route *route, const struct call *call, struct plan 
     plan->is_split = sides[0].tensor->rank == 4;
     plan->batch = sides[0].batch;
     plan->queries = sides[0].rows;
-    plan->keys = sides[1].rows;
+    plan->fresh = sides[1].rows;
     return true;
 }

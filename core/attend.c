@@ -1,7 +1,7 @@
 /* One block of attention rows: a kernel.
  *
  *   scores  = query · keyᵀ · scale     over the keys that any row of the block can reach
- *   masked  = scores, −∞ where disallowed
+ *   masked  = scores after softcap, −∞ where disallowed
  *   weights = normalize(masked)         row by row, while the row is in cache
  *   heads   = weights · value
  *
@@ -60,12 +60,51 @@ static bool attend_hide(real *scores, const unsigned char *allowed, size_t count
 
 bool REAL(attend_mask)(const struct attention *attention, const struct mask_place *place, struct mask_range range,
                        real *scores, unsigned char *allowed, real *most) {
+    struct mask_axes axes = attention_axes(attention);
     size_t count = range.end - range.begin;
-    bool finite, hides = REAL(mask_row)(&attention->mask, place, range, scores, allowed);
+    if (attention->softcap > 0)
+        REAL(softcap_row)(scores, count, attention->softcap);
+    bool finite, hides = REAL(mask_row)(&attention->mask, &axes, place, range, scores, allowed);
     if (hides && !attend_hide(scores, allowed, count))
         return false;
     *most = REAL(row_most)(scores, count, &finite);
     return hides || finite;
+}
+
+/* The log of a row's sum, −∞ for one of nothing; log(exp(a) + exp(b)) = a + log(1 + exp(b − a)), with a the larger. */
+static double attend_lse(double most, double sum, double sink) {
+    if (most == -INFINITY)
+        return -INFINITY;
+    double keys = most + log(sum), larger = fmax(keys, sink);
+    return larger + log1p(exp(fmin(keys, sink) - larger));
+}
+
+double REAL(attend_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
+                        unsigned halvings) {
+    const struct view *query = &attention->query;
+    double sink = attention->sinks ? attention->sinks[place->head] : -INFINITY;
+    if (attention->lse)
+        ((real *)attention->lse)[(place->batch * query->heads + place->head) * query->rows + place->row] =
+            (real)attend_lse((double)most, ldexp(sum, (int)halvings), sink);
+    return attention->sinks ? sum + ldexp(exp(sink - (double)most), -(int)halvings) : sum;
+}
+
+/* Masked scores, the largest of them `most`, to weights in place. False: a weight is not finite. */
+static bool attend_normalize(const struct attention *attention, const struct mask_place *place, real most, real *row,
+                             size_t count) {
+    double sum;
+    switch (attention->normalize) {
+    case ATTENTION_SOFTMAX:
+        sum = REAL(normalize_exp)(row, count, (double)most, 0);
+        REAL(normalize_divide)(row, count, REAL(attend_sum)(attention, place, most, sum, 0));
+        return true;
+    case ATTENTION_SUM:
+        return REAL(normalize_by_sum)(row, count);
+    case ATTENTION_NONE:
+        REAL(normalize_drop)(row, count);
+        return true;
+    }
+    return false;
 }
 
 /* Masked scores or weights in place of scores. Tells whether a row weighs all keys alike for want of an allowed one. */
@@ -85,10 +124,11 @@ static bool attend_weights(const struct attention *attention, enum attention_sta
             attend_fill(row, range.end, keys, -(real)INFINITY);
         } else if (most == -(real)INFINITY) {
             bool spread = attention->empty_row == ATTENTION_EMPTY_UNIFORM;
+            REAL(attend_sum)(attention, &place, most, 0, 0);
             attend_fill(row, 0, keys, spread ? (real)1 / (real)keys : 0);
             *uniform |= spread;
         } else {
-            if (!REAL(normalize_row)(attention->normalize, most, row + range.begin, range.end - range.begin))
+            if (!attend_normalize(attention, &place, most, row + range.begin, range.end - range.begin))
                 return false;
             attend_fill(row, 0, range.begin, 0);
             attend_fill(row, range.end, keys, 0);
@@ -167,9 +207,13 @@ bool REAL(attend_block)(const struct attention *attention, enum attention_stage 
     bool uniform;
     if (stage == ATTENTION_OUTPUT && attention->normalize != ATTENTION_SUM)
         return REAL(fold_block)(attention, block);
-    attend_scores(attention, block, &scratch, stage == ATTENTION_SCORES);
-    if (stage == ATTENTION_SCORES)
-        return REAL(row_finite)(block->rows, block->count * attention->key.rows);
+    attend_scores(attention, block, &scratch, stage <= ATTENTION_CAPPED);
+    if (stage <= ATTENTION_CAPPED) {
+        size_t count = block->count * attention->key.rows;
+        if (stage == ATTENTION_CAPPED && attention->softcap > 0)
+            REAL(softcap_row)(block->rows, count, attention->softcap);
+        return REAL(row_finite)(block->rows, count);
+    }
     return attend_weights(attention, stage, block, &scratch, &uniform) &&
            (stage == ATTENTION_MASKED || !attention->heads.data || attend_heads(attention, block, &scratch, uniform));
 }

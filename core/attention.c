@@ -82,6 +82,40 @@ static bool attention_check_shapes(const struct attention *attention, struct err
     return attention_check_view(heads, "/heads", error);
 }
 
+/* A cap far from the ends of the dtype's range, so that neither score / cap nor its inverse leaves it. */
+static bool attention_check_softcap(const struct attention *attention, struct error *error) {
+    bool single = attention->dtype == DTYPE_FLOAT32;
+    double most = single ? 1e30 : 1e300, least = 1 / most;
+    if (attention->softcap == 0 || (attention->softcap >= least && attention->softcap <= most))
+        return true;
+    error_set(error, ERROR_OUT_OF_RANGE, "/softcap",
+              "softcap is %.9g; it must be more than 0, and in %s between %g and %g: leave it out to have no cap.",
+              attention->softcap, single ? "float32" : "float64", least, most);
+    error_expected(error, "%g to %g", least, most);
+    return error_received(error, "%.9g", attention->softcap);
+}
+
+/* What softmax alone has: sinks and the log of the sum. */
+static bool attention_check_sinks(const struct attention *attention, struct error *error) {
+    double most = attention->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX;
+    bool softmax = attention->normalize == ATTENTION_SOFTMAX;
+    if (attention->sinks && !softmax)
+        return error_set(error, ERROR_CONFLICT, "/sinks",
+                         "sinks join the sum of a softmax: leave them out, or use \"normalize\":\"softmax\".");
+    if (attention->lse && !softmax)
+        return error_set(error, ERROR_CONFLICT, "/return",
+                         "lse is the log of a softmax's sum: leave it out of return, or use "
+                         "\"normalize\":\"softmax\".");
+    for (size_t head = 0; attention->sinks && head < attention->query.heads; head++)
+        if (!(fabs(attention->sinks[head]) <= most)) {
+            char pointer[64];
+            snprintf(pointer, sizeof pointer, "/sinks/%zu", head);
+            return error_set(error, ERROR_NOT_FINITE, pointer, "The sink of head %zu is %g, which is not finite.", head,
+                             attention->sinks[head]);
+        }
+    return true;
+}
+
 static bool attention_check_numbers(const struct attention *attention, struct error *error) {
     bool single = attention->dtype == DTYPE_FLOAT32;
     assert(single || attention->dtype == DTYPE_FLOAT64);
@@ -97,7 +131,7 @@ static bool attention_check_numbers(const struct attention *attention, struct er
             "leave normalize out.");
         return error_expected(error, "\"zero\" or \"error\"");
     }
-    return true;
+    return attention_check_softcap(attention, error) && attention_check_sinks(attention, error);
 }
 
 bool attention_check(const struct attention *attention, struct error *error) {
@@ -110,6 +144,7 @@ bool attention_run(const struct attention *attention, enum attention_stage stage
     assert(block->batch < attention->query.batch && block->head < attention->query.heads && block->count > 0 &&
            block->row + block->count <= attention->query.rows);
     assert(block->rows || !attention_needs_rows(attention, stage));
+    assert(stage != ATTENTION_OUTPUT || attention->heads.data || attention->lse);
     return kernels_of(attention->dtype)->attend_block(attention, stage, block);
 }
 
@@ -137,6 +172,15 @@ static double attention_magnitude(enum dtype dtype, const struct view *view, boo
     return most;
 }
 
+/* The largest |bias| that alibi gives: no key is further from the diagonal than all queries, keys and the offset. */
+static double attention_alibi_bound(const struct attention *attention, const struct mask_part *part) {
+    const struct mask *mask = &attention->mask;
+    double offset = mask->align == MASK_ALIGN_FIXED ? fabs((double)mask->offset) : 0, steepest = 0;
+    for (size_t head = 0; head < attention->query.heads; head++)
+        steepest = fmax(steepest, fabs(part->slopes[head]));
+    return steepest * (offset + (double)attention->query.rows + (double)attention->key.rows);
+}
+
 /* The largest |score| at any step, given that of the plain scores: all multiply, then all add. ∞ if none is known. */
 static double attention_masked_bound(const struct attention *attention, double bound, double limit) {
     const struct mask *mask = &attention->mask;
@@ -149,6 +193,8 @@ static double attention_masked_bound(const struct attention *attention, double b
     for (size_t i = 0; i < mask->count; i++)
         if (mask->parts[i].kind == MASK_BIAS)
             bound += attention_magnitude(attention->dtype, &mask->parts[i].values, true);
+        else if (mask->parts[i].kind == MASK_ALIBI)
+            bound += attention_alibi_bound(attention, &mask->parts[i]);
     return bound;
 }
 
@@ -162,7 +208,10 @@ double attention_bound(const struct attention *attention, const struct attention
     double products = magnitudes->query * magnitudes->key * (double)key->cols;
     if (!(products < limit) || !(products * fabs(attention->scale) < limit))
         return INFINITY;
-    double scores = attention_masked_bound(attention, products * fabs(attention->scale), limit);
+    double scores = products * fabs(attention->scale);
+    if (attention->softcap > 0)
+        scores = fmin(scores, attention->softcap);
+    scores = attention_masked_bound(attention, scores, limit);
     if (!(scores < limit))
         return INFINITY;
     if (!attention->heads.data)
@@ -182,7 +231,7 @@ static bool attention_row_is_empty(const struct attention *attention, const stru
     for (size_t begin = range.begin; begin < range.end; begin += ATTENTION_STRETCH) {
         size_t end = range.end - begin < ATTENTION_STRETCH ? range.end : begin + ATTENTION_STRETCH;
         struct mask_range stretch = {begin, end};
-        kernels->mask_row(&attention->mask, place, stretch, NULL, allowed);
+        kernels->mask_row(&attention->mask, &axes, place, stretch, NULL, allowed);
         if (memchr(allowed, 1, end - begin))
             return false;
     }

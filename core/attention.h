@@ -1,5 +1,6 @@
 /* Attention on arrays: weights = normalize(mask(query · keyᵀ · scale)), heads = weights · value.
- * Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2; grouped heads: Ainslie et al., "GQA", 2023.
+ * Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2; grouped heads: Ainslie et al., "GQA", 2023;
+ * sinks: Xiao et al., "Efficient Streaming Language Models with Attention Sinks", 2023, in their learned form.
  *
  * Letters: B batch, H query heads, G key/value heads (H a multiple of G; query head h reads h div (H/G)), L queries,
  * S keys, D head size, Dv value size. The work is cut into row blocks; a block needs no other and allocates nothing. */
@@ -29,19 +30,24 @@ struct attention {
     struct view value; /* [B,G,S,Dv] */
     struct view heads; /* [B,H,L,Dv], written; data NULL: the outputs are not wanted */
     double scale;
+    double softcap; /* c: scaled scores become c·tanh(score / c), before masks; 0: they stay */
     enum attention_normalize normalize;
     enum attention_empty_row empty_row;
     struct mask mask;
     const unsigned char *poisoned; /* [B,G,S] 1 = the value row overflowed and was zeroed, an error once it is
                                       weighed; NULL: none */
+    const double *sinks;           /* [H]: exp(sink) joins the sum of the head's rows; softmax only; NULL: none */
+    void *lse; /* [B,H,L] contiguous, written at the stages that write `heads`: the log of each row's sum of
+                  exponentials, its sink included; −∞ without an allowed key; softmax only; NULL: not wanted */
 };
 
 /* How far a block is computed: the array `rows` of a block then holds … */
 enum attention_stage {
     ATTENTION_SCORES,  /* query · keyᵀ · scale, masks not applied */
+    ATTENTION_CAPPED,  /* after softcap, masks not applied */
     ATTENTION_MASKED,  /* after multiply and bias; −∞ where disallowed */
-    ATTENTION_WEIGHTS, /* normalized; also writes `heads` where wanted */
-    ATTENTION_OUTPUT,  /* nothing: only `heads` are written, which must be wanted */
+    ATTENTION_WEIGHTS, /* normalized; also writes `heads` and `lse` where wanted */
+    ATTENTION_OUTPUT,  /* nothing: only `heads` and `lse` are written, of which one must be wanted */
 };
 
 /* Rows [row, row + count) of one head. */
@@ -63,7 +69,7 @@ size_t attention_scratch_size(const struct attention *attention, size_t count);
 bool attention_check(const struct attention *attention, struct error *error);
 
 /* Computes one block. False: a number that matters (of an allowed key, or of a result) is not finite in the dtype; the
- * block's rows are then unusable. Touches only the block's arrays and its rows of `heads`. */
+ * block's rows are then unusable. Touches only the block's arrays and its rows of `heads` and `lse`. */
 bool attention_run(const struct attention *attention, enum attention_stage stage, const struct attention_block *block);
 
 /* The largest |number| of query, key and value, or a bound of it. */

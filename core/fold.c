@@ -15,6 +15,7 @@ struct fold {
     const struct attention *attention;
     const struct attention_block *block;
     struct block_scratch scratch;
+    bool has_outputs;              /* else it is for the log of the sums alone */
     const unsigned char *poisoned; /* [S], or NULL */
     unsigned halvings;             /* exponentials are scaled by 2^−halvings */
 };
@@ -22,6 +23,8 @@ struct fold {
 /* The block's outputs from its row `first` on. */
 static real *fold_outputs(const struct fold *fold, size_t first) {
     const struct view *heads = &fold->attention->heads;
+    if (!fold->has_outputs)
+        return NULL;
     return (real *)heads->data + view_offset(heads, fold->block->batch, fold->block->head, fold->block->row + first);
 }
 
@@ -91,6 +94,8 @@ static bool fold_group(const struct fold *fold, size_t first, size_t count, stru
     for (size_t i = 0; i < count; i++)
         if (!fold_row(fold, first + i, wanted, weights + i * scratch->keys, &factors[i]))
             return false;
+    if (!fold->has_outputs)
+        return true;
     REAL(block_outputs)
     (fold->attention, fold->block, count, range, wanted, scratch, weights, scratch->keys, factors,
      fold_outputs(fold, first), fold->attention->heads.row_stride);
@@ -117,20 +122,29 @@ static bool fold_mean(const struct fold *fold) {
     return true;
 }
 
+/* Whether a row weighs a poisoned value. Its own share of the sum counts, since a sink can leave nothing of it. */
+static bool fold_is_poisoned(const struct fold *fold, size_t row, double sum) {
+    if (!fold->poisoned)
+        return false;
+    real share = fold->scratch.poison[row] - fold->scratch.most[row];
+    REAL(normalize_exp)(&share, 1, 0, 0);
+    REAL(normalize_divide)(&share, 1, ldexp(sum, (int)fold->halvings));
+    return share != 0;
+}
+
 /* Divides a row's output by its sum. False: it weighs a poisoned value, or is not finite. */
 static bool fold_finish(const struct fold *fold, size_t row) {
     const struct block_scratch *scratch = &fold->scratch;
+    struct mask_place place = {fold->block->batch, fold->block->head, fold->block->row + row};
     real *outputs = fold_outputs(fold, row), most = scratch->most[row];
     size_t cols = fold->attention->heads.cols;
     if (fold->attention->normalize == ATTENTION_NONE)
         return scratch->poison[row] != REAL_MAX && REAL(row_finite)(outputs, cols);
-    if (most == -(real)INFINITY) /* no allowed key */
+    double sum = REAL(attend_sum)(fold->attention, &place, most, scratch->sum[row], fold->halvings);
+    if (most == -(real)INFINITY || !fold->has_outputs) /* no allowed key, or nothing to divide */
         return true;
-    real poison = scratch->poison[row] - most;
-    if (REAL(normalize_exp)(&poison, 1, 0, 0) != 0)
-        return false;
-    REAL(normalize_divide)(outputs, cols, scratch->sum[row]);
-    return REAL(row_finite)(outputs, cols);
+    REAL(normalize_divide)(outputs, cols, sum);
+    return !fold_is_poisoned(fold, row, sum) && REAL(row_finite)(outputs, cols);
 }
 
 static bool fold_finish_all(const struct fold *fold) {
@@ -139,7 +153,8 @@ static bool fold_finish_all(const struct fold *fold) {
     for (size_t i = 0; i < fold->block->count; i++) {
         if (!fold_finish(fold, i))
             return false;
-        if (fold->scratch.most[i] != -(real)INFINITY || fold->attention->empty_row != ATTENTION_EMPTY_UNIFORM)
+        if (fold->scratch.most[i] != -(real)INFINITY || fold->attention->empty_row != ATTENTION_EMPTY_UNIFORM ||
+            !fold->has_outputs)
             continue;
         if (!has_mean && !fold_mean(fold))
             return false;
@@ -153,14 +168,16 @@ static bool fold_run(const struct fold *fold) {
     const struct block_scratch *scratch = &fold->scratch;
     struct mask_range span = fold_span(fold, 0, fold->block->count);
     for (size_t i = 0; i < fold->block->count; i++) {
-        memset(fold_outputs(fold, i), 0, fold->attention->heads.cols * sizeof(real));
+        if (fold->has_outputs)
+            memset(fold_outputs(fold, i), 0, fold->attention->heads.cols * sizeof(real));
         scratch->most[i] = scratch->poison[i] = -(real)INFINITY;
         scratch->sum[i] = 0;
     }
     for (struct mask_range range = span; range.begin < span.end; range.begin = range.end) {
         range.end = span.end - range.begin < scratch->keys ? span.end : range.begin + scratch->keys;
         REAL(block_load_keys)(fold->attention, fold->block, range, scratch);
-        REAL(block_load_values)(fold->attention, fold->block, range, scratch);
+        if (fold->has_outputs)
+            REAL(block_load_values)(fold->attention, fold->block, range, scratch);
         for (size_t first = 0; first < fold->block->count; first += TILE_ROWS) {
             size_t rest = fold->block->count - first;
             if (!fold_group(fold, first, rest < TILE_ROWS ? rest : TILE_ROWS, range))
@@ -171,14 +188,15 @@ static bool fold_run(const struct fold *fold) {
 }
 
 bool REAL(fold_block)(const struct attention *attention, const struct attention_block *block) {
-    struct fold fold = {.attention = attention, .block = block, .scratch = REAL(block_scratch)(attention, block)};
-    if (attention->poisoned)
+    struct fold fold = {.attention = attention, .block = block, .has_outputs = attention->heads.data != NULL};
+    fold.scratch = REAL(block_scratch)(attention, block);
+    if (attention->poisoned && fold.has_outputs)
         fold.poisoned =
             attention->poisoned +
             (block->batch * attention->key.heads + attention_group(attention, block->head)) * attention->key.rows;
     if (fold_run(&fold))
         return true;
-    if (attention->normalize == ATTENTION_NONE)
+    if (attention->normalize == ATTENTION_NONE || !fold.has_outputs)
         return false;
     while (attention->key.rows >> fold.halvings)
         fold.halvings++;

@@ -18,10 +18,11 @@ struct kernels {
                          const struct attention_block *block);
     size_t (*block_scratch_size)(const struct attention *attention, size_t count);
 
-    /* Applies the element parts to the keys of `range` of one row. scores: of these keys, or NULL; multiplied, then
-     * added to. allowed: a flag for each of these keys. False: no part looks at single keys, all are allowed. */
-    bool (*mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
-                     unsigned char *allowed);
+    /* Applies the parts to the keys of `range`, which is of those that mask_keys() leaves to a row. scores: of these
+     * keys, or NULL; multiplied, then added to. allowed: a flag for each of these keys. False: nothing looks at single
+     * keys, all are allowed. */
+    bool (*mask_row)(const struct mask *mask, const struct mask_axes *axes, const struct mask_place *place,
+                     struct mask_range range, void *scores, unsigned char *allowed);
 
     /* x[i] = exp(x[i] − most) · 2^−halvings, for x[i] ≤ most; the result is the sum. */
     double (*normalize_exp)(void *x, size_t count, double most, unsigned halvings);
@@ -31,6 +32,8 @@ struct kernels {
     /* Largest |x|, ∞ if any is not finite; with `masks` −∞ counts as nothing: it disallows, it is never added. */
     double (*row_magnitude)(const void *x, size_t count, bool masks);
     void (*row_accumulate)(const void *x, double factor, size_t count, void *sum);
+    /* Turns pairs of features; turns: the cosine of each pair's angle, then the sine of each. */
+    void (*row_rotate)(const double *turns, size_t pairs, bool interleaved, void *row);
     bool (*row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
     bool (*project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                          size_t y_stride);

@@ -101,14 +101,19 @@ static bool mask_check_part(const struct mask_part *part, const struct mask_axes
     case MASK_MULTIPLY:
     case MASK_BIAS:
         return mask_check_keys(part, axes, error);
+    case MASK_ALIBI:
+        assert(part->slopes);
+        return true;
     }
     return false;
 }
 
 bool mask_check(const struct mask *mask, const struct mask_axes *axes, struct error *error) {
-    assert(mask->count <= MASK_PARTS_MAX);
+    assert(mask->count <= MASK_PARTS_MAX && mask->extra < axes->keys);
+    struct mask_axes covered = *axes;
+    covered.keys -= mask->extra;
     for (size_t i = 0; i < mask->count; i++)
-        if (!mask_check_part(&mask->parts[i], axes, error))
+        if (!mask_check_part(&mask->parts[i], &covered, error))
             return false;
     return true;
 }
@@ -116,10 +121,10 @@ bool mask_check(const struct mask *mask, const struct mask_axes *axes, struct er
 /* The key that stands on the diagonal of query 0; negative where there are more queries than keys. */
 static ptrdiff_t mask_offset(const struct mask *mask, const struct mask_axes *axes, size_t batch) {
     switch (mask->align) {
-    case MASK_ALIGN_TOP_LEFT:
-        return 0;
+    case MASK_ALIGN_FIXED:
+        return mask->offset;
     case MASK_ALIGN_BOTTOM_RIGHT: {
-        size_t keys = axes->keys;
+        size_t keys = axes->keys - mask->extra;
         for (size_t i = 0; i < mask->count; i++)
             if (mask->parts[i].kind == MASK_LENGTHS && mask->parts[i].lengths[batch] < keys)
                 keys = mask->parts[i].lengths[batch];
@@ -127,6 +132,10 @@ static ptrdiff_t mask_offset(const struct mask *mask, const struct mask_axes *ax
     }
     }
     return 0;
+}
+
+ptrdiff_t mask_diagonal(const struct mask *mask, const struct mask_axes *axes, size_t batch, size_t row) {
+    return (ptrdiff_t)row + mask_offset(mask, axes, batch);
 }
 
 /* Keeps the keys from `first` to `last`, both included. */
@@ -152,10 +161,10 @@ static bool mask_pads(const struct view *values, enum dtype dtype, size_t batch,
                                   : ((const double *)values->data)[place] != 0;
 }
 
-struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
-                            size_t row) {
-    struct mask_range range = {0, axes->keys};
-    ptrdiff_t diagonal = (ptrdiff_t)row + mask_offset(mask, axes, batch);
+struct mask_range mask_ruled(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                             size_t row) {
+    struct mask_range range = {0, axes->keys - mask->extra};
+    ptrdiff_t diagonal = mask_diagonal(mask, axes, batch, row);
     for (size_t i = 0; i < mask->count; i++) {
         const struct mask_part *part = &mask->parts[i];
         switch (part->kind) {
@@ -176,10 +185,19 @@ struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const str
         case MASK_BLOCK:
         case MASK_MULTIPLY:
         case MASK_BIAS:
+        case MASK_ALIBI:
             break;
         }
     }
     return range.begin < range.end ? range : (struct mask_range){0, 0};
+}
+
+struct mask_range mask_keys(const struct mask *mask, enum dtype dtype, const struct mask_axes *axes, size_t batch,
+                            size_t row) {
+    struct mask_range range = mask_ruled(mask, dtype, axes, batch, row);
+    if (mask->extra == 0 || mask_pads_query(mask, dtype, batch, row))
+        return range;
+    return mask_join(range, (struct mask_range){axes->keys - mask->extra, axes->keys});
 }
 
 struct mask_range mask_join(struct mask_range a, struct mask_range b) {

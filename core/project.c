@@ -9,8 +9,8 @@ bool REAL(project_rows)(const struct projection *projection, const void *x, size
     (projection->transposed, count, out, in, 1, x, x_stride, projection->weight.data, projection->weight.row_stride, y,
      y_stride);
     real *to = y;
+    bool finite = true; /* a row that overflows takes nothing from those behind it: a mask may hide it */
     for (size_t row = 0; row < count; row++, to += y_stride)
-        if (!(projection->bias ? REAL(row_add)(projection->bias, out, to) : REAL(row_finite)(to, out)))
-            return false;
-    return true;
+        finite &= projection->bias ? REAL(row_add)(projection->bias, out, to) : REAL(row_finite)(to, out);
+    return finite;
 }

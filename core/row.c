@@ -67,6 +67,19 @@ void REAL(row_accumulate)(const void *numbers, double factor, size_t count, void
         sum[i] = (real)((double)sum[i] + (double)x[i] * factor);
 }
 
+/* Pair i is (i, i + pairs), as GPT-NeoX and Hugging Face's rotate_half() have it, or interleaved (2i, 2i + 1), as
+ * RoFormer and GPT-J. Rounded once, to `real`. */
+void REAL(row_rotate)(const double *turns, size_t pairs, bool interleaved, void *row) {
+    const double *cosines = turns, *sines = turns + pairs;
+    real *x = row, *y = interleaved ? x + 1 : x + pairs;
+    size_t step = interleaved ? 2 : 1;
+    for (size_t i = 0; i < pairs; i++) {
+        double a = (double)x[i * step], b = (double)y[i * step];
+        x[i * step] = (real)(a * cosines[i] - b * sines[i]);
+        y[i * step] = (real)(b * cosines[i] + a * sines[i]);
+    }
+}
+
 /* Ba et al., "Layer Normalization", 2016, equation 4; two passes over the row for the variance, which subtract the mean
  * first: the sum of squares minus the square of the sum would cancel. */
 bool REAL(row_add_norm)(const struct rows_norm *norm, const void *summand, size_t cols, void *result) {

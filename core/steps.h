@@ -48,26 +48,34 @@ void REAL(block_outputs)(const struct attention *attention, const struct attenti
                          struct mask_range range, struct mask_range wanted, const struct block_scratch *scratch,
                          const real *weights, size_t stride, const real *factors, real *outputs, size_t outputs_stride);
 
-/* attend.c: attention_run(); and the mask on the keys of `range` in one row, whose scores are given. most: the largest
- * score that is left, −∞ if there is none. False: a score that counts is not finite. */
+/* attend.c: attention_run(); and softcap and mask on the keys of `range` in one row, whose scores are given. most: the
+ * largest score that is left, −∞ if there is none. False: a score that counts is not finite. */
 bool REAL(attend_block)(const struct attention *attention, enum attention_stage stage,
                         const struct attention_block *block);
 bool REAL(attend_mask)(const struct attention *attention, const struct mask_place *place, struct mask_range range,
                        real *scores, unsigned char *allowed, real *most);
 
+/* What a row's weights are divided by: `sum`, of the exponentials of its scores less the largest, `most`, and times
+ * 2^−halvings, with the sink's share of it. Writes the row's lse where it is wanted; most −∞: no key is allowed. */
+double REAL(attend_sum)(const struct attention *attention, const struct mask_place *place, real most, double sum,
+                        unsigned halvings);
+
 /* fold.c: ATTENTION_OUTPUT, for any way to normalize but ATTENTION_SUM. */
 bool REAL(fold_block)(const struct attention *attention, const struct attention_block *block);
 
 /* mask_row.c */
-bool REAL(mask_row)(const struct mask *mask, const struct mask_place *place, struct mask_range range, void *scores,
-                    unsigned char *allowed);
+bool REAL(mask_row)(const struct mask *mask, const struct mask_axes *axes, const struct mask_place *place,
+                    struct mask_range range, void *scores, unsigned char *allowed);
 
 /* merge_row.c: merge_rows() */
 bool REAL(merge_row)(const struct merge *merge, size_t row, double *weights, void *output, void *lse);
 
-/* normalize.c: turns `count` masked scores, −∞ where disallowed and the largest of them `most`, into weights in place.
- * False: a weight is not finite. */
-bool REAL(normalize_row)(enum attention_normalize normalize, real most, real *row, size_t count);
+/* softcap.c: each score becomes cap · tanh(score / cap); one that is not finite becomes NaN. */
+void REAL(softcap_row)(real *scores, size_t count, double cap);
+
+/* normalize.c: turns `count` masked scores, −∞ where disallowed, into weights in place: their shares of the sum. False:
+ * a weight is not finite. */
+bool REAL(normalize_by_sum)(real *row, size_t count);
 double REAL(normalize_exp)(void *row, size_t count, double most, unsigned halvings);
 void REAL(normalize_divide)(real *row, size_t count, double sum);
 void REAL(normalize_drop)(real *row, size_t count); /* disallowed keys weigh nothing: −∞ becomes 0 */
@@ -78,6 +86,7 @@ real REAL(row_most)(const real *x, size_t count, bool *finite); /* the largest; 
 bool REAL(row_add)(const real *x, size_t count, real *y);       /* y += x; false: an entry of y is not finite */
 double REAL(row_magnitude)(const void *x, size_t count, bool masks);
 void REAL(row_accumulate)(const void *x, double factor, size_t count, void *sum);
+void REAL(row_rotate)(const double *turns, size_t pairs, bool interleaved, void *row);
 bool REAL(row_add_norm)(const struct rows_norm *norm, const void *x, size_t cols, void *y);
 bool REAL(project_rows)(const struct projection *projection, const void *x, size_t x_stride, size_t count, void *y,
                         size_t y_stride);

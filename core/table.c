@@ -10,6 +10,7 @@ const struct kernels REAL(table) = {
     .row_finite = REAL(row_finite),
     .row_magnitude = REAL(row_magnitude),
     .row_accumulate = REAL(row_accumulate),
+    .row_rotate = REAL(row_rotate),
     .row_add_norm = REAL(row_add_norm),
     .project_rows = REAL(project_rows),
 };

@@ -17,19 +17,26 @@ double twin_number(enum dtype dtype, const struct view *view, size_t batch, size
 
 /* Which key stands on the diagonal of query 0. */
 static long twin_offset(const struct attention *attention, size_t batch) {
-    if (attention->mask.align == MASK_ALIGN_TOP_LEFT)
-        return 0;
-    long keys = (long)attention->key.rows, queries = (long)attention->query.rows;
+    if (attention->mask.align == MASK_ALIGN_FIXED)
+        return attention->mask.offset;
+    long keys = (long)(attention->key.rows - attention->mask.extra), queries = (long)attention->query.rows;
     for (size_t i = 0; i < attention->mask.count; i++)
         if (attention->mask.parts[i].kind == MASK_LENGTHS && (long)attention->mask.parts[i].lengths[batch] < keys)
             keys = (long)attention->mask.parts[i].lengths[batch];
     return keys - queries;
 }
 
+/* Whether a key is one of those beyond the mask, which only query padding hides. */
+static bool twin_is_extra(const struct attention *attention, size_t key) {
+    return key >= attention->key.rows - attention->mask.extra;
+}
+
 bool twin_allows(const struct attention *attention, size_t batch, size_t head, size_t row, size_t key) {
     long i = (long)row, j = (long)key, diagonal = i + twin_offset(attention, batch);
     for (size_t p = 0; p < attention->mask.count; p++) {
         const struct mask_part *part = &attention->mask.parts[p];
+        if (twin_is_extra(attention, key) && part->kind != MASK_QUERY_PADDING)
+            continue;
         double value = part->values.data ? twin_number(attention->dtype, &part->values, batch, head, row, key) : 0;
         bool allows = true;
         switch (part->kind) {
@@ -53,6 +60,7 @@ bool twin_allows(const struct attention *attention, size_t batch, size_t head, s
             allows = value != -INFINITY;
             break;
         case MASK_MULTIPLY:
+        case MASK_ALIBI:
             break;
         }
         if (!allows)
@@ -70,38 +78,65 @@ static double twin_score(const struct attention *attention, size_t batch, size_t
     return product * attention->scale;
 }
 
+static double twin_capped(const struct attention *attention, size_t batch, size_t head, size_t query, size_t key) {
+    double score = twin_score(attention, batch, head, query, key);
+    return attention->softcap > 0 ? attention->softcap * tanh(score / attention->softcap) : score;
+}
+
 /* The score after the mask: multiplied, then biased, −∞ where disallowed. */
 static double twin_masked(const struct attention *attention, size_t batch, size_t head, size_t query, size_t key) {
     const struct mask *mask = &attention->mask;
-    double score = twin_score(attention, batch, head, query, key);
+    double score = twin_capped(attention, batch, head, query, key);
     if (!twin_allows(attention, batch, head, query, key))
         return -INFINITY;
+    if (twin_is_extra(attention, key))
+        return score;
     for (size_t p = 0; p < mask->count; p++)
         if (mask->parts[p].kind == MASK_MULTIPLY)
             score *= twin_number(attention->dtype, &mask->parts[p].values, batch, head, query, key);
     for (size_t p = 0; p < mask->count; p++)
         if (mask->parts[p].kind == MASK_BIAS)
             score += twin_number(attention->dtype, &mask->parts[p].values, batch, head, query, key);
+        else if (mask->parts[p].kind == MASK_ALIBI)
+            score -=
+                mask->parts[p].slopes[head] * fabs((double)((long)query + twin_offset(attention, batch) - (long)key));
     return score;
 }
 
-/* Masked scores to weights, in place. */
-static void twin_normalize(const struct attention *attention, double *row) {
-    size_t keys = attention->key.rows;
-    double most = -INFINITY, sum = 0;
-    for (size_t j = 0; j < keys; j++)
+/* The largest of a row's masked scores and its sink; −∞ without an allowed key. */
+static double twin_most(const struct attention *attention, size_t head, const double *row) {
+    double most = -INFINITY;
+    for (size_t j = 0; j < attention->key.rows; j++)
         most = fmax(most, row[j]);
+    return attention->sinks && most > -INFINITY ? fmax(most, attention->sinks[head]) : most;
+}
+
+/* The sum of exp(score − most), the sink's included. */
+static double twin_sum(const struct attention *attention, size_t head, const double *row, double most) {
+    double sum = attention->sinks ? exp(attention->sinks[head] - most) : 0;
+    for (size_t j = 0; j < attention->key.rows; j++)
+        sum += exp(row[j] - most);
+    return sum;
+}
+
+/* Masked scores to weights, in place. */
+static void twin_normalize(const struct attention *attention, size_t head, double *row) {
+    size_t keys = attention->key.rows;
+    double most = twin_most(attention, head, row), sum = 0;
     if (most == -INFINITY) {
         for (size_t j = 0; j < keys; j++)
             row[j] = attention->empty_row == ATTENTION_EMPTY_UNIFORM ? 1 / (double)keys : 0;
         return;
     }
+    if (attention->normalize == ATTENTION_SOFTMAX)
+        sum = twin_sum(attention, head, row, most);
     for (size_t j = 0; j < keys; j++) {
         if (attention->normalize == ATTENTION_SOFTMAX)
             row[j] = exp(row[j] - most);
         else if (row[j] == -INFINITY)
             row[j] = 0;
-        sum += row[j];
+        if (attention->normalize == ATTENTION_SUM)
+            sum += row[j];
     }
     if (attention->normalize == ATTENTION_NONE)
         return;
@@ -109,22 +144,26 @@ static void twin_normalize(const struct attention *attention, double *row) {
         row[j] = sum == 0 ? 0 : row[j] / sum;
 }
 
-void twin_row(const struct attention *attention, enum attention_stage stage, size_t batch, size_t head, size_t query,
-              double *row, double *heads) {
+double twin_row(const struct attention *attention, enum attention_stage stage, size_t batch, size_t head, size_t query,
+                double *row, double *heads) {
     size_t keys = attention->key.rows, shared = attention->query.heads / attention->key.heads;
     for (size_t j = 0; j < keys; j++)
-        row[j] = stage == ATTENTION_SCORES ? twin_score(attention, batch, head, query, j)
-                                           : twin_masked(attention, batch, head, query, j);
+        row[j] = stage == ATTENTION_SCORES   ? twin_score(attention, batch, head, query, j)
+                 : stage == ATTENTION_CAPPED ? twin_capped(attention, batch, head, query, j)
+                                             : twin_masked(attention, batch, head, query, j);
     if (stage != ATTENTION_WEIGHTS)
-        return;
-    twin_normalize(attention, row);
+        return NAN;
+    double most = twin_most(attention, head, row);
+    double lse = most == -INFINITY ? most : most + log(twin_sum(attention, head, row, most));
+    twin_normalize(attention, head, row);
     if (!heads)
-        return;
+        return lse;
     for (size_t d = 0; d < attention->value.cols; d++) {
         heads[d] = 0;
         for (size_t j = 0; j < keys; j++)
             heads[d] += row[j] * twin_number(attention->dtype, &attention->value, batch, head / shared, j, d);
     }
+    return lse;
 }
 
 void twin_projection(enum dtype dtype, const struct projection *projection, const void *x, size_t x_stride,

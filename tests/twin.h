@@ -15,9 +15,10 @@ double twin_number(enum dtype dtype, const struct view *view, size_t batch, size
 /* Whether query `row` may attend to `key`. */
 bool twin_allows(const struct attention *attention, size_t batch, size_t head, size_t row, size_t key);
 
-/* One row at `stage` in row [S], and its output in heads [Dv] (NULL: not wanted; only at ATTENTION_WEIGHTS). */
-void twin_row(const struct attention *attention, enum attention_stage stage, size_t batch, size_t head, size_t query,
-              double *row, double *heads);
+/* One row at `stage` in row [S], and its output in heads [Dv] (NULL: not wanted; only at ATTENTION_WEIGHTS). Returns
+ * the log of its sum of exponentials there, whatever `normalize` is. */
+double twin_row(const struct attention *attention, enum attention_stage stage, size_t batch, size_t head, size_t query,
+                double *row, double *heads);
 
 /* y [count,out] = x [count,in] · W + b. */
 void twin_projection(enum dtype dtype, const struct projection *projection, const void *x, size_t x_stride,

@@ -148,8 +148,7 @@ Test(decode, results_are_asked_for_by_name) {
         {any, "{\"inputs\":[[1]],\"return\":[\"weights\",1]}", "wrong_type", "/return/1"},
         {any, "{\"inputs\":[[1]],\"return\":[\"weigths\"]}", "out_of_range", "/return/0"},
         {any, "{\"inputs\":[[1]],\"return\":[\"output\",\"attention_map\"]}", "out_of_range", "/return/1"},
-        {any, "{\"inputs\":[[1]],\"return\":[\"lse\"]}", "not_supported_yet", "/return/0"},
-        {any, "{\"inputs\":[[1]],\"return\":[\"present_key\"]}", "not_supported_yet", "/return/0"}};
+        {any, "{\"inputs\":[[1]],\"return\":[\"lse\"]}", "not_supported_yet", "/return/0"}};
     ARE_REFUSED(rows);
     exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"weights\"]}", any, "{\"inputs\":[[1]]}");
     exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"output\"]}", any,
@@ -276,7 +275,7 @@ Test(decode, projections_that_are_none_say_why) {
         {any,
          "{\"inputs\":[[1]],\"num_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[[1],[1],[1]],"
          "\"bias_k\":[[[1]]],\"out_proj.weight\":[[1]]}}}",
-         "not_supported_yet", "/projections/state_dict/bias_k"},
+         "missing_member", "/projections/state_dict/bias_v"},
         {any,
          "{\"inputs\":[[1,2]],\"num_heads\":2,\"num_kv_heads\":1,\"projections\":{\"state_dict\":{\"in_proj_weight\":[["
          "1,1],[1,1]"

@@ -109,6 +109,12 @@ static const char *const variants[] = {
     "\"encoding\":\"b64\",\"dtype\":\"float64\",\"mask\":{\"causal\":true,\"align\":\"bottom_right\"}",
     ",\"add_norm\":true,\"decimals\":5,\"fully_masked\":\"uniform\",\"mask\":{\"window\":[2,1]}",
     ",\"normalize\":\"none\",\"return\":[\"weights\",\"output\"],\"mask\":\"causal\"",
+    ",\"rotary\":{\"base\":10},\"add_zero_attn\":true,\"return\":[\"output\"]",
+    ",\"num_heads\":2,\"rotary\":{\"interleaved\":true},\"add_zero_attn\":true,\"mask\":\"causal\",\"return\":["
+    "\"query\","
+    "\"key\",\"value\",\"weights\",\"present_key\",\"present_value\",\"output\"],\"projections\":{\"key\":{\"weight\":["
+    "[0,1,0,1],"
+    "[1,0,0,2],[0,0,0,1],[0,0,1,0]]},\"value\":{\"weight\":[[1,2],[3,4],[5,6],[7,8]]}}",
     ",\"num_heads\":2,\"projections\":{\"query\":{\"weight\":[[1,0,0,0,2,0],[0,1,0,0,0,1],[0,0,1,0,0,0],[0,0,0,1,0,0]]}"
     ","
     "\"key\":{\"weight\":[[0,1,0,0,0,0],[1,0,0,0,1,0],[0,0,0,1,0,0],[0,0,1,0,0,1]],\"bias\":[1,2,3,4,5,6]},\"value\":{"
@@ -284,12 +290,12 @@ Test(job, many_parts_hold_the_numbers_of_a_plain_loop) {
 }
 
 /* A tensor of a few numbers between 10^least and 10^most. */
-static void random_magnitudes(struct body *body, struct random *random, int least, int most) {
+static void random_magnitudes(struct body *body, struct random *random, size_t rank, int least, int most) {
     double numbers[6];
     int power = least + (int)random_size(random, 0, (size_t)(most - least));
     for (size_t i = 0; i < 6; i++)
         numbers[i] = random_number(random, 9) * pow(10, power);
-    body_tensor(body, numbers, 2, (size_t[]){3, 2});
+    body_tensor(body, numbers, rank, (size_t[]){1, 1, 3, 2} + 4 - rank);
 }
 
 Test(job, streamable_jobs_never_fail_and_others_fail_by_overflow_only) {
@@ -300,6 +306,9 @@ Test(job, streamable_jobs_never_fail_and_others_fail_by_overflow_only) {
                                        ",\"return\":[\"output\"]",
                                        ",\"return\":[\"scores\",\"masked\",\"query\"]",
                                        ",\"mask\":\"causal\"",
+                                       ",\"rotary\":{}",
+                                       ",\"rotary\":{},\"return\":[\"query\",\"key\"]",
+                                       ",\"add_zero_attn\":true",
                                        ",\"fully_masked\":\"uniform\",\"mask\":{\"lengths\":[0]}"};
     size_t streamable = 0, failed = 0;
     for (uint64_t seed = 1; seed <= 4000; seed++) {
@@ -310,11 +319,11 @@ Test(job, streamable_jobs_never_fail_and_others_fail_by_overflow_only) {
         int most = is_double ? 306 : 36, least = random_chance(&random, 50) ? most - 8 : most / 2 - 4;
         body_init(&body);
         body_add(&body, "{\"dtype\":\"%s\",\"query\":", is_double ? "float64" : "float32");
-        random_magnitudes(&body, &random, random_chance(&random, 50) ? -3 : least, most);
+        random_magnitudes(&body, &random, 2, random_chance(&random, 50) ? -3 : least, most);
         body_add(&body, ",\"key\":");
-        random_magnitudes(&body, &random, random_chance(&random, 50) ? -3 : least, most);
+        random_magnitudes(&body, &random, 2, random_chance(&random, 50) ? -3 : least, most);
         body_add(&body, ",\"value\":");
-        random_magnitudes(&body, &random, least, most);
+        random_magnitudes(&body, &random, 2, least, most);
         if (random_chance(&random, 40)) {
             body_add(&body, ",\"projections\":{\"%s\":{\"weight\":[[1e%d,2],[3,-1e%d]]}}",
                      (const char *[]){"query", "key", "value", "output"}[random_size(&random, 0, 3)], most / 2,
@@ -322,6 +331,12 @@ Test(job, streamable_jobs_never_fail_and_others_fail_by_overflow_only) {
         }
         if (random_chance(&random, 20))
             body_add(&body, ",\"scale\":1e-30");
+        if (random_chance(&random, 20)) {
+            body_add(&body, ",\"past_key\":");
+            random_magnitudes(&body, &random, 4, random_chance(&random, 50) ? -3 : least, most);
+            body_add(&body, ",\"past_value\":");
+            random_magnitudes(&body, &random, 4, least, most);
+        }
         body_add(&body, "%s}", ends[random_size(&random, 0, sizeof ends / sizeof *ends - 1)]);
         arena_init(&arena, 0);
         streamable += job_is_streamable(job_of(body_text(&body), &arena));

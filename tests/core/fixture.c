@@ -73,6 +73,7 @@ struct mask_part *fixture_part(struct fixture *fixture, enum mask_kind kind) {
         [MASK_LENGTHS] = "/mask/lengths", [MASK_ATTEND] = "/mask/attend",
         [MASK_BLOCK] = "/mask/block",     [MASK_QUERY_PADDING] = "/mask/query_padding",
         [MASK_BIAS] = "/mask/bias",       [MASK_MULTIPLY] = "/mask/multiply",
+        [MASK_ALIBI] = "/alibi",
     };
     struct mask *mask = &fixture->attention.mask;
     cr_assert_lt(mask->count, MASK_PARTS_MAX);
@@ -81,7 +82,14 @@ struct mask_part *fixture_part(struct fixture *fixture, enum mask_kind kind) {
     return part;
 }
 
-/* Copies a finished block into fixture->rows and fixture->heads. */
+void fixture_want_lse(struct fixture *fixture) {
+    const struct view *query = &fixture->attention.query;
+    size_t count = query->batch * query->heads * query->rows;
+    fixture->attention.lse = fixture_array(fixture, count, NULL);
+    memset(fixture->attention.lse, 0xff, count * dtype_size(fixture->attention.dtype));
+}
+
+/* Copies a finished block into fixture->rows, fixture->heads and fixture->lse. */
 static void fixture_collect(struct fixture *fixture, enum attention_stage stage, const struct attention_block *block) {
     const struct attention *attention = &fixture->attention;
     enum dtype dtype = attention->dtype;
@@ -90,6 +98,9 @@ static void fixture_collect(struct fixture *fixture, enum attention_stage stage,
     struct view rows = {.data = block->rows, .batch = 1, .heads = 1, .rows = 1, .cols = block->count * keys};
     for (size_t i = 0; stage != ATTENTION_OUTPUT && i < block->count * keys; i++)
         fixture->rows[first * keys + i] = twin_number(dtype, &rows, 0, 0, 0, i);
+    struct view lse = {.data = attention->lse, .batch = 1, .heads = 1, .rows = 1, .cols = first + block->count};
+    for (size_t i = first; stage >= ATTENTION_WEIGHTS && attention->lse && i < first + block->count; i++)
+        fixture->lse[i] = twin_number(dtype, &lse, 0, 0, 0, i);
     if (stage < ATTENTION_WEIGHTS || !attention->heads.data)
         return;
     for (size_t i = 0; i < block->count; i++)
@@ -120,6 +131,7 @@ bool fixture_run(struct fixture *fixture, enum attention_stage stage, size_t blo
     cr_assert(attention_check(attention, &fixture->error), "%s: %s", fixture->error.pointer, fixture->error.detail);
     fixture->rows = fixture_take(fixture, total * keys, sizeof(double));
     fixture->heads = fixture_take(fixture, total * attention->value.cols, sizeof(double));
+    fixture->lse = fixture_take(fixture, total, sizeof(double));
 
     size_t scratch_size = fixture_scratch_size(fixture, block_rows);
     struct attention_block block = {.scratch = fixture_take(fixture, scratch_size, 1)};

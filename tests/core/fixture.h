@@ -15,6 +15,7 @@ struct fixture {
     enum kernels_level level; /* that blocks run at; KERNELS_LEVELS: attention_run() chooses */
     double *rows;             /* [B,H,L,S] after fixture_run, but at ATTENTION_OUTPUT */
     double *heads;            /* [B,H,L,Dv] after fixture_run at ATTENTION_WEIGHTS and ATTENTION_OUTPUT */
+    double *lse;              /* [B,H,L] after the same, where attention.lse is wanted */
 };
 
 void fixture_init(struct fixture *fixture, enum dtype dtype);
@@ -40,6 +41,9 @@ void fixture_plain(struct fixture *fixture, size_t queries, size_t keys, size_t 
 
 /* A part more on the mask, with the pointer that fits its kind; its values are the caller's to set. */
 struct mask_part *fixture_part(struct fixture *fixture, enum mask_kind kind);
+
+/* Makes the log of the rows' sums wanted. */
+void fixture_want_lse(struct fixture *fixture);
 
 /* Checks, then runs all blocks of `block_rows` rows. False: a block said that a number is not finite. */
 bool fixture_run(struct fixture *fixture, enum attention_stage stage, size_t block_rows);

@@ -127,7 +127,7 @@ Test(fold, masks_known_by_rule_agree_with_the_twin) {
         for (int bottom = 0; bottom < 2; bottom++) {
             for (size_t w = 0; w < 4; w++) {
                 struct fixture fixture = random_fixture(dtypes[t], 35);
-                fixture.attention.mask.align = bottom ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_TOP_LEFT;
+                fixture.attention.mask.align = bottom ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_FIXED;
                 struct mask_part *window = fixture_part(&fixture, MASK_WINDOW);
                 window->left = windows[w][0], window->right = windows[w][1];
                 agrees(&fixture, 1, "a window");
@@ -135,7 +135,7 @@ Test(fold, masks_known_by_rule_agree_with_the_twin) {
             }
             for (size_t l = 0; l < 6; l++) {
                 struct fixture fixture = random_fixture(dtypes[t], 36);
-                fixture.attention.mask.align = bottom ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_TOP_LEFT;
+                fixture.attention.mask.align = bottom ? MASK_ALIGN_BOTTOM_RIGHT : MASK_ALIGN_FIXED;
                 fixture_part(&fixture, MASK_LENGTHS)->lengths = &lengths[l];
                 fixture_part(&fixture, MASK_CAUSAL);
                 agrees(&fixture, 1, "lengths and causal");

@@ -25,14 +25,14 @@ Test(mask, no_part_leaves_every_key) {
 }
 
 Test(mask, causal_stands_on_the_top_left_diagonal) {
-    struct mask mask = {1, {{.kind = MASK_CAUSAL}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = MASK_CAUSAL}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 3, 3, 0, "0-0 0-1 0-2");
     ranges_are(&mask, 2, 4, 0, "0-0 0-1");
     ranges_are(&mask, 4, 2, 0, "0-0 0-1 0-1 0-1");
 }
 
 Test(mask, causal_stands_on_the_bottom_right_diagonal) {
-    struct mask mask = {1, {{.kind = MASK_CAUSAL}}, MASK_ALIGN_BOTTOM_RIGHT};
+    struct mask mask = {1, {{.kind = MASK_CAUSAL}}, MASK_ALIGN_BOTTOM_RIGHT, 0, 0};
     ranges_are(&mask, 2, 4, 0, "0-2 0-3");
     /* More queries than keys: the first ones stand before key 0. */
     ranges_are(&mask, 4, 2, 0, "- - 0-0 0-1");
@@ -41,27 +41,27 @@ Test(mask, causal_stands_on_the_bottom_right_diagonal) {
 Test(mask, with_lengths_each_item_has_its_own_diagonal) {
     size_t lengths[] = {4, 2};
     struct mask mask = {
-        2, {{.kind = MASK_CAUSAL}, {.kind = MASK_LENGTHS, .lengths = lengths}}, MASK_ALIGN_BOTTOM_RIGHT};
+        2, {{.kind = MASK_CAUSAL}, {.kind = MASK_LENGTHS, .lengths = lengths}}, MASK_ALIGN_BOTTOM_RIGHT, 0, 0};
     ranges_are(&mask, 3, 4, 0, "0-1 0-2 0-3");
     ranges_are(&mask, 3, 4, 1, "- 0-0 0-1");
 }
 
 Test(mask, a_length_of_zero_leaves_no_key) {
     size_t lengths[] = {0, 3};
-    struct mask mask = {1, {{.kind = MASK_LENGTHS, .lengths = lengths}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = MASK_LENGTHS, .lengths = lengths}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 2, 3, 0, "- -");
     ranges_are(&mask, 2, 3, 1, "0-2 0-2");
 }
 
 Test(mask, a_window_reaches_both_ways) {
-    struct mask mask = {1, {{.kind = MASK_WINDOW, .left = 1, .right = 1}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = MASK_WINDOW, .left = 1, .right = 1}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 4, 4, 0, "0-1 0-2 1-3 2-3");
     mask.parts[0].right = 0;
     ranges_are(&mask, 6, 4, 0, "0-0 0-1 1-2 2-3 3-3 -");
 }
 
 Test(mask, minus_one_opens_a_side_of_the_window) {
-    struct mask mask = {1, {{.kind = MASK_WINDOW, .left = -1, .right = 0}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = MASK_WINDOW, .left = -1, .right = 0}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 3, 3, 0, "0-0 0-1 0-2");
     mask.parts[0].left = 0;
     mask.parts[0].right = -1;
@@ -69,7 +69,8 @@ Test(mask, minus_one_opens_a_side_of_the_window) {
 }
 
 Test(mask, a_window_wider_than_any_number_is_open) {
-    struct mask mask = {1, {{.kind = MASK_WINDOW, .left = PTRDIFF_MAX, .right = PTRDIFF_MAX}}, MASK_ALIGN_BOTTOM_RIGHT};
+    struct mask mask = {
+        1, {{.kind = MASK_WINDOW, .left = PTRDIFF_MAX, .right = PTRDIFF_MAX}}, MASK_ALIGN_BOTTOM_RIGHT, 0, 0};
     ranges_are(&mask, 3, 3, 0, "0-2 0-2 0-2");
     ranges_are(&mask, 4, 3, 0, "0-2 0-2 0-2 0-2");
 }
@@ -77,7 +78,7 @@ Test(mask, a_window_wider_than_any_number_is_open) {
 Test(mask, padded_queries_have_no_key) {
     double padding[] = {0, 1, 0, 0, 0, 1};
     struct view values = {padding, 2, 1, 3, 1, 3, 0, 1};
-    struct mask mask = {1, {{.kind = MASK_QUERY_PADDING, .values = values}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = MASK_QUERY_PADDING, .values = values}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 3, 2, 0, "0-1 - 0-1");
     ranges_are(&mask, 3, 2, 1, "0-1 0-1 -");
     cr_assert(mask_pads_query(&mask, DTYPE_FLOAT64, 0, 1));
@@ -85,7 +86,8 @@ Test(mask, padded_queries_have_no_key) {
 }
 
 Test(mask, parts_apply_together) {
-    struct mask mask = {2, {{.kind = MASK_CAUSAL}, {.kind = MASK_WINDOW, .left = 1, .right = 5}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {
+        2, {{.kind = MASK_CAUSAL}, {.kind = MASK_WINDOW, .left = 1, .right = 5}}, MASK_ALIGN_FIXED, 0, 0};
     ranges_are(&mask, 4, 4, 0, "0-0 0-1 1-2 2-3");
 }
 
@@ -95,7 +97,7 @@ static struct error refusal(enum mask_kind kind, const char *pointer, size_t bat
     static double zeros[1024];
     struct mask_axes axes = {2, 4, 3, 5};
     struct view values = {zeros, batch, heads, rows, cols, heads * rows * cols, rows * cols, cols};
-    struct mask mask = {1, {{.kind = kind, .pointer = pointer, .values = values}}, MASK_ALIGN_TOP_LEFT};
+    struct mask mask = {1, {{.kind = kind, .pointer = pointer, .values = values}}, MASK_ALIGN_FIXED, 0, 0};
     struct error error = {0};
     cr_assert_eq(mask_check(&mask, &axes, &error), error.code == ERROR_NONE);
     return error;
@@ -139,7 +141,7 @@ Test(mask, a_length_beyond_the_keys_is_refused_where_it_stands) {
     size_t lengths[] = {5, 9};
     struct mask_axes axes = {2, 1, 3, 5};
     struct mask mask = {
-        1, {{.kind = MASK_LENGTHS, .pointer = "/mask/lengths", .lengths = lengths}}, MASK_ALIGN_TOP_LEFT};
+        1, {{.kind = MASK_LENGTHS, .pointer = "/mask/lengths", .lengths = lengths}}, MASK_ALIGN_FIXED, 0, 0};
     struct error error = {0};
     cr_assert_not(mask_check(&mask, &axes, &error));
     cr_assert_eq(error.code, ERROR_OUT_OF_RANGE);
@@ -150,7 +152,7 @@ Test(mask, a_length_beyond_the_keys_is_refused_where_it_stands) {
 Test(mask, a_window_below_minus_one_is_refused) {
     struct mask_axes axes = {1, 1, 3, 5};
     struct mask mask = {
-        1, {{.kind = MASK_WINDOW, .pointer = "/mask/window", .left = -2, .right = 0}}, MASK_ALIGN_TOP_LEFT};
+        1, {{.kind = MASK_WINDOW, .pointer = "/mask/window", .left = -2, .right = 0}}, MASK_ALIGN_FIXED, 0, 0};
     struct error error = {0};
     cr_assert_not(mask_check(&mask, &axes, &error));
     cr_assert_str_eq(error.pointer, "/mask/window");

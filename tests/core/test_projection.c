@@ -66,3 +66,15 @@ Test(projection, an_entry_that_overflows_is_told) {
     cr_assert_not(projection_run(DTYPE_FLOAT32, &biased, x, 1, 1, y, 1));
     fixture_done(&fixture);
 }
+
+/* A mask may hide the row that overflows, so those behind it must be whole. */
+Test(projection, a_row_that_overflows_leaves_the_others_as_they_are) {
+    struct fixture fixture;
+    fixture_init(&fixture, DTYPE_FLOAT32);
+    float x[] = {1, FLT_MAX, 2, 3}, bias[] = {10, 20}, y[8];
+    struct projection map = {fixture_view(&fixture, 1, 1, 1, 2, (double[]){2, 1}), bias, false};
+    cr_assert_not(projection_run(DTYPE_FLOAT32, &map, x, 1, 4, y, 2));
+    cr_assert(isinf(y[2]));
+    cr_assert(y[0] == 12 && y[1] == 21 && y[4] == 14 && y[5] == 22 && y[6] == 16 && y[7] == 23);
+    fixture_done(&fixture);
+}

@@ -48,7 +48,7 @@ static void make_flags(struct fixture *fixture, struct random *random, const str
 static void random_part(struct fixture *fixture, struct random *random, enum mask_kind kind) {
     struct attention *attention = &fixture->attention;
     size_t batch = attention->query.batch, heads = attention->query.heads;
-    size_t queries = attention->query.rows, keys = attention->key.rows;
+    size_t queries = attention->query.rows, keys = attention->key.rows - attention->mask.extra;
     struct mask_part *part = fixture_part(fixture, kind);
     switch (kind) {
     case MASK_CAUSAL:
@@ -68,6 +68,13 @@ static void random_part(struct fixture *fixture, struct random *random, enum mas
         part->values = random_view(fixture, random, random_chance(random, 50) ? batch : 1, 1, queries, 1);
         make_flags(fixture, random, &part->values, 20);
         return;
+    case MASK_ALIBI: {
+        double *slopes = fixture_take(fixture, heads, sizeof *slopes);
+        for (size_t h = 0; h < heads; h++)
+            slopes[h] = random_number(random, 0.1);
+        part->slopes = slopes;
+        return;
+    }
     case MASK_ATTEND:
     case MASK_BLOCK:
     case MASK_MULTIPLY:
@@ -82,6 +89,23 @@ static void random_part(struct fixture *fixture, struct random *random, enum mas
     for (size_t i = 0; kind == MASK_BIAS && i < keys; i++)
         if (random_chance(random, 20))
             fixture_set(fixture, &part->values, 0, 0, 0, i, -INFINITY);
+}
+
+/* softcap, sinks from far below every score to far above, and the log of the sum. */
+static void random_options(struct fixture *fixture, struct random *random) {
+    struct attention *attention = &fixture->attention;
+    if (random_chance(random, 40))
+        attention->softcap = exp(random_number(random, 4));
+    if (attention->normalize != ATTENTION_SOFTMAX)
+        return;
+    if (random_chance(random, 60))
+        fixture_want_lse(fixture);
+    if (random_chance(random, 60))
+        return;
+    double *sinks = fixture_take(fixture, attention->query.heads, sizeof *sinks);
+    for (size_t h = 0; h < attention->query.heads; h++)
+        sinks[h] = random_chance(random, 20) ? random_number(random, 2000) : random_number(random, 5);
+    attention->sinks = sinks;
 }
 
 static void random_case(struct fixture *fixture, struct random *random) {
@@ -107,9 +131,14 @@ static void random_case(struct fixture *fixture, struct random *random) {
         attention->normalize = random_chance(random, 50) ? ATTENTION_SUM : ATTENTION_NONE;
     else if (random_chance(random, 40))
         attention->empty_row = ATTENTION_EMPTY_UNIFORM;
-    attention->mask.align = random_chance(random, 50) ? MASK_ALIGN_TOP_LEFT : MASK_ALIGN_BOTTOM_RIGHT;
+    random_options(fixture, random);
+    attention->mask.align = random_chance(random, 50) ? MASK_ALIGN_FIXED : MASK_ALIGN_BOTTOM_RIGHT;
+    if (random_chance(random, 50))
+        attention->mask.offset = (ptrdiff_t)random_size(random, 0, 2 * keys) - (ptrdiff_t)keys;
+    if (random_chance(random, 30))
+        attention->mask.extra = random_size(random, 0, keys - 1 < 3 ? keys - 1 : 3);
     for (size_t parts = random_size(random, 0, 4); parts > 0; parts--)
-        random_part(fixture, random, (enum mask_kind)random_size(random, MASK_CAUSAL, MASK_BIAS));
+        random_part(fixture, random, (enum mask_kind)random_size(random, MASK_CAUSAL, MASK_ALIBI));
 }
 
 /* How far a row may lie from the twin's: a share of its scale. That of weights is their largest; that of scores no less
@@ -124,6 +153,8 @@ static double row_tolerance(const struct attention *attention, enum attention_st
     }
     if (stage < ATTENTION_WEIGHTS || attention->normalize == ATTENTION_NONE)
         return share * (most + 0.1);
+    if (attention->sinks)
+        most = fmax(most, 1 - size); /* the sink's share counts among the weights */
     return attention->normalize == ATTENTION_SUM ? share * (most + 1) * (size + 1) : share * most;
 }
 
@@ -146,12 +177,15 @@ static void compare_case(uint64_t seed, struct fixture *fixture, enum attention_
     size_t cols = attention->value.cols, rows = attention->query.batch * heads * queries;
     double *row = fixture_take(fixture, keys, sizeof *row), *outputs = fixture_take(fixture, cols, sizeof *outputs);
     for (size_t i = 0; i < rows; i++) {
-        twin_row(attention, stage == ATTENTION_OUTPUT ? ATTENTION_WEIGHTS : stage, i / queries / heads,
-                 i / queries % heads, i % queries, row, outputs);
+        double lse = twin_row(attention, stage == ATTENTION_OUTPUT ? ATTENTION_WEIGHTS : stage, i / queries / heads,
+                              i / queries % heads, i % queries, row, outputs);
         double tolerance = row_tolerance(attention, stage, row, keys);
+        if (stage >= ATTENTION_WEIGHTS && attention->lse)
+            compare_row(seed, "lse", (attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12) * (fabs(lse) + 1),
+                        fixture->lse + i, &lse, 1);
         if (stage != ATTENTION_OUTPUT)
             compare_row(seed, "row", tolerance, fixture->rows + i * keys, row, keys);
-        if (stage >= ATTENTION_WEIGHTS)
+        if (stage >= ATTENTION_WEIGHTS && attention->heads.data)
             compare_row(seed, "heads", heads_tolerance(attention, tolerance, keys), fixture->heads + i * cols, outputs,
                         cols);
     }
@@ -166,6 +200,9 @@ Test(twin, every_stage_of_random_cases_agrees) {
         random_case(&fixture, &random);
         size_t block_rows = random_size(&random, 1, fixture.attention.query.rows);
         fixture.level = levels[seed % level_count];
+        bool has_heads = !fixture.attention.lse || random_chance(&random, 80);
+        if (!has_heads) /* the log of the sum alone */
+            fixture.attention.heads.data = NULL;
         for (int stage = ATTENTION_SCORES; stage <= ATTENTION_OUTPUT; stage++) {
             bool finite = fixture_run(&fixture, (enum attention_stage)stage, block_rows);
             cr_assert(finite, "seed %llu overflows", (unsigned long long)seed);
@@ -174,7 +211,7 @@ Test(twin, every_stage_of_random_cases_agrees) {
         }
         fixture_done(&fixture);
     }
-    cr_assert_eq(compared, 4 * CASES);
+    cr_assert_eq(compared, 5 * CASES);
 }
 
 Test(twin, rows_without_keys_are_the_ones_the_twin_finds) {

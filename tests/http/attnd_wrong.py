@@ -515,22 +515,97 @@ PROJECTIONS = [
           "/projections/state_dict"),
 ]
 
+
+
+def extra(**entries):
+    return state(in_proj_weight=filled((6, 2)), out_proj__weight=TWO, **entries)
+
+
+def cached(past_key, past_value, **members):
+    return two(past_key=past_key, past_value=past_value, **members)
+
+
+SIDES = [
+    Wrong("past_key without past_value", SELF, two(past_key=four(1, 1, 3, 2)), "missing_member", "/past_value",
+          "past_value", "present_key"),
+    Wrong("past_value without past_key", SELF, two(past_value=four(1, 1, 3, 2)), "missing_member", "/past_key",
+          "past_key"),
+    Wrong("a cache of rank 3", SELF, cached(filled((1, 3, 2)), filled((1, 3, 2))), "wrong_rank", "/past_key", "3", "4",
+          "[1,1,P,2]"),
+    Wrong("a cache of rank 1", SELF, cached([1, 2], [1, 2]), "wrong_rank", "/past_key", "1 axis"),
+    Wrong("cached values of rank 2", SELF, cached(four(1, 1, 3, 2), TWO), "wrong_rank", "/past_value", "2", "4"),
+    Wrong("a cache of another head size", SELF, cached(four(1, 1, 3, 4), four(1, 1, 3, 4)), "shape_mismatch",
+          "/past_key", "4 features", "[1,1,3,2]", received="[1,1,3,4]"),
+    Wrong("cached values of another head size", SELF, cached(four(1, 1, 3, 2), four(1, 1, 3, 5)), "shape_mismatch",
+          "/past_value", "5 features", "[1,1,3,2]"),
+    Wrong("a cache of other heads", MULTI, cached(four(1, 1, 3, 1), four(1, 1, 3, 1), num_heads=2), "shape_mismatch",
+          "/past_key", "1 key/value heads", "2"),
+    Wrong("a cache of another batch", SELF, cached(four(2, 1, 3, 2), four(2, 1, 3, 2)), "shape_mismatch", "/past_key",
+          "2 batch items", "1"),
+    Wrong("cached keys and values of different lengths", SELF, cached(four(1, 1, 3, 2), four(1, 1, 4, 2)),
+          "shape_mismatch", "/past_value", "4 positions", "past_key has 3"),
+    Wrong("a cache without positions", SELF, cached({"shape": [1, 1, 0, 2], "data": []}, four(1, 1, 1, 2)),
+          "empty_axis", ("/past_key", "/past_key/shape", "/past_key/shape/2")),
+    Wrong("a mask for the new keys alone", SELF, cached(four(1, 1, 3, 2), four(1, 1, 3, 2), mask=TWO),
+          "shape_mismatch", "/mask", "[2,2]", "[2,5]"),
+    Wrong("a mask that covers the key of add_zero_attn", SELF, two(add_zero_attn=True, mask=filled((2, 3), 1)),
+          "shape_mismatch", "/mask", "[2,3]", "[2,2]"),
+    Wrong("a length beyond cache and new keys", SELF,
+          cached(four(1, 1, 3, 2), four(1, 1, 3, 2), add_zero_attn=True, mask={"lengths": [6]}), "out_of_range",
+          "/mask/lengths/0", "6", "5"),
+    Wrong("tokens for cached and new keys", SELF,
+          cached(four(1, 1, 1, 2), four(1, 1, 1, 2), tokens=["a", "b", "c"]), "shape_mismatch", "/tokens", "3", "2"),
+    Wrong("key_tokens for neither all nor the new keys", CROSS,
+          {"query": TWO, "context": TWO, "past_key": four(1, 1, 2, 2), "past_value": four(1, 1, 2, 2),
+           "key_tokens": ["a", "b", "c"]}, "shape_mismatch", "/key_tokens", "3", "2", "4"),
+    Wrong("add_zero_attn a number", SELF, two(add_zero_attn=1), "wrong_type", "/add_zero_attn", "true or false"),
+    Wrong("rotary a number", SELF, two(rotary=10000), "wrong_type", "/rotary", "object"),
+    Wrong("rotary an array", SELF, two(rotary=[0, 1]), "wrong_type", "/rotary", "object"),
+    Wrong("an unknown member of rotary", SELF, two(rotary={"theta": 10000}), "unknown_member", "/rotary/theta",
+          "base"),
+    Wrong("a base of 0", SELF, two(rotary={"base": 0}), "out_of_range", "/rotary/base", "0"),
+    Wrong("a negative base", SELF, two(rotary={"base": -10000}), "out_of_range", "/rotary/base", "-10000"),
+    Wrong("a base so small that angles have no end", SELF,
+          {"inputs": filled((2, 8)), "rotary": {"base": 1e-300, "positions": [0, 1e100]}, "dtype": "float64"},
+          "out_of_range", "/rotary/base", "1e-300", "1e+100"),
+    Wrong("an odd dim", SELF, two(rotary={"dim": 3}), "out_of_range", "/rotary/dim", "3", "even"),
+    Wrong("a dim of 0", SELF, two(rotary={"dim": 0}), "out_of_range", "/rotary/dim", "0"),
+    Wrong("a dim larger than a head", SELF, two(rotary={"dim": 4}), "out_of_range", "/rotary/dim", "4", "2"),
+    Wrong("heads of an odd size", SELF, {"inputs": filled((2, 3)), "rotary": {}}, "shape_mismatch", "/rotary", "3",
+          "rotary.dim"),
+    Wrong("heads of one feature", MULTI, two(num_heads=2, rotary={}), "shape_mismatch", "/rotary", "1", "2"),
+    Wrong("interleaved a number", SELF, two(rotary={"interleaved": 1}), "wrong_type", "/rotary/interleaved"),
+    Wrong("too many positions", SELF, two(rotary={"positions": [0, 1, 2]}), "shape_mismatch", "/rotary/positions",
+          "3", "2", expected="[2] or [1,2]", received="[3]"),
+    Wrong("positions for other batch items", SELF, two(rotary={"positions": [[0, 1], [0, 1]]}), "shape_mismatch",
+          "/rotary/positions", "2 lists", "1"),
+    Wrong("positions of rank 3", SELF, two(rotary={"positions": [[[0, 1]]]}), "wrong_rank", "/rotary/positions",
+          "[1,1,2]"),
+    Wrong("positions of tokens that are not the same for query and keys", CROSS,
+          {"query": TWO, "context": THREE, "rotary": {"positions": [0, 1]}}, "shape_mismatch", "/rotary/positions",
+          "2", "3", "context"),
+    Wrong("a position beyond float32", SELF, two(rotary={"positions": [0, 1e39]}), "not_finite",
+          "/rotary/positions/1", "1e39"),
+    Wrong("bias_k without bias_v", MULTI, extra(bias_k=filled((1, 1, 2))), "missing_member",
+          "/projections/state_dict/bias_v", "bias_k", "bias_v"),
+    Wrong("bias_v without bias_k", MULTI, extra(bias_v=filled((1, 1, 2))), "missing_member",
+          "/projections/state_dict/bias_k", "bias_k", "bias_v"),
+    Wrong("a bias_k of rank 1", MULTI, extra(bias_k=[1, 2], bias_v=filled((1, 1, 2))), "wrong_rank",
+          "/projections/state_dict/bias_k", "[2]", "[1,1,E]"),
+    Wrong("a bias_v of two rows", MULTI, extra(bias_k=filled((1, 1, 2)), bias_v=filled((1, 2, 2))), "shape_mismatch",
+          "/projections/state_dict/bias_v", "[1,2,2]", "[1,1,2]"),
+    Wrong("a bias_k of other features", MULTI, extra(bias_k=filled((1, 1, 3)), bias_v=filled((1, 1, 2))),
+          "shape_mismatch", "/projections/state_dict/bias_k", "3", "2"),
+]
+
 LATER = [Wrong(f"{name} is refused as not supported yet", ANY, two(**{name: value}), "not_supported_yet", f"/{name}",
                name)
-         for name, value in (("softcap", 5.0), ("alibi", True), ("sinks", [1]), ("rotary", {"base": 10000}),
-                             ("past_key", four(1, 1, 1, 2)), ("past_value", four(1, 1, 1, 2)),
-                             ("add_zero_attn", True), ("attention_axes", [1]), ("gate", {"weight": TWO}))] + [
+         for name, value in (("softcap", 5.0), ("alibi", True), ("sinks", [1]), ("attention_axes", [1]), ("gate", {"weight": TWO}))] + [
     Wrong("projections.init is refused as not supported yet", MULTI,
           two(num_heads=1, projections={"init": "torch.nn.Linear"}), "not_supported_yet", "/projections/init", "init"),
-    Wrong("bias_k is refused as not supported yet", MULTI,
-          state(in_proj_weight=filled((6, 2)), bias_k=four(1, 1, 2, 1)[0]), "not_supported_yet",
-          "/projections/state_dict/bias_k", "bias_k"),
-    Wrong("bias_v is refused as not supported yet", MULTI,
-          state(in_proj_weight=filled((6, 2)), bias_v=four(1, 1, 2, 1)[0]), "not_supported_yet",
-          "/projections/state_dict/bias_v", "bias_v"),
 ] + [Wrong(f"return {name} is refused as not supported yet", ANY, two(**{"return": ["weights", name]}),
            "not_supported_yet", "/return/1", name)
-     for name in ("lse", "capped", "present_key", "present_value", "projections")]
+     for name in ("lse", "capped", "projections")]
 
 MERGE = "/v1/attention/merge"
 PART = {"output": TWO, "lse": [0.5, 0.25]}
@@ -597,5 +672,5 @@ JOINING = [
 ]
 
 TABLES = {"syntax": SYNTAX, "bodies": BODIES, "members": MEMBERS, "shapes": SHAPES, "masks": MASKS, "values": VALUES,
-          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "later": LATER,
+          "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES, "later": LATER,
           "joining": JOINING}
