@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { TENSOR_RANK_MAX = 4 };
+/* Axes of a tensor; the usual ones, and those that attention_axes takes. */
+enum { TENSOR_RANK_USUAL = 4, TENSOR_RANK_MAX = 8 };
 
 /* A tensor as it arrived, in the call's dtype, row-major. */
 struct tensor {
@@ -70,6 +71,7 @@ enum result {
     RESULT_KEY,
     RESULT_VALUE,
     RESULT_SCORES,
+    RESULT_CAPPED,
     RESULT_MASKED,
     RESULT_WEIGHTS,
     RESULT_LSE,
@@ -96,6 +98,10 @@ struct call {
 
     size_t num_heads, num_kv_heads; /* 0: not given */
 
+    size_t axes_count; /* of attention_axes; 0: not given */
+    ptrdiff_t axes[TENSOR_RANK_MAX];
+    bool axes_in_array; /* or one number */
+
     struct call_projection projection_query, projection_key, projection_value, projection_output;
     enum call_layout layout;
     bool has_projections, has_state_dict;
@@ -103,6 +109,10 @@ struct call {
 
     bool has_scale;
     double scale;
+    double softcap; /* 0: off */
+    bool alibi;
+    struct tensor slopes; /* of alibi; absent: the paper's */
+    struct tensor sinks;
 
     bool has_mask;
     enum call_align align;

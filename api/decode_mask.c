@@ -97,7 +97,8 @@ static const struct decode_mask_part decode_mask_table[] = {
     {"causal", MASK_CAUSAL, CALL_MASK_RULE, decode_mask_flag, "true or false",
      "Query i attends to key j only where j <= i + offset."},
     {"align", MASK_CAUSAL, CALL_MASK_RULE, decode_mask_align, "\"auto\", \"top_left\" or \"bottom_right\"",
-     "The offset of causal and window: 0, or S - L (with lengths: length - L); auto is P with a cache of P keys, else "
+     "The offset of causal, window and alibi: 0, or S - L (with lengths: length - L); auto is P with a cache of P "
+     "keys, else "
      "0."},
     {"window", MASK_WINDOW, CALL_MASK_RULE, decode_mask_window, "[left,right] or a number",
      "Query i attends to keys i + offset - left to i + offset + right; -1 is open."},

@@ -34,7 +34,7 @@ static bool job_write(const struct job_phase *phase, size_t first, size_t count,
         text = stpcpy(text, "\":");
     }
     size_t lines = phase->encode.rows / phase->rows; /* a row that is computed at once may be several axes' numbers */
-    if (!encode_rows(&phase->encode, first * lines, count * lines, rows, phase->encode.cols, &text))
+    if (!encode_rows(&phase->encode, first * lines, count * lines, rows, encode_cols(&phase->encode), &text))
         return job_overflow(name, phase->encode.written, error);
     if (phase->is_last && first + count == phase->rows) {
         *text++ = '}';

@@ -10,6 +10,7 @@ struct job_attend_scratch {
     char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
     char *sum;    /* the same again where heads are averaged */
     char *output; /* [output_rows_max, output_size] */
+    char *merged; /* [output_rows_max, H·Dv], where rows are in another order than the output's */
     char *attend; /* attention's own */
 };
 
@@ -29,16 +30,28 @@ static size_t job_attend_output_size(const struct job *job) {
     return job_attend_round_up(job->output_rows_max * job->plan.output_size * dtype_size(job->plan.dtype));
 }
 
+/* Numbers of a row of merged heads. */
+static size_t job_attend_merged_cols(const struct plan *plan) {
+    return plan->has_output_map ? projection_in(&plan->output_map) : plan->output_size;
+}
+
+static size_t job_attend_merged_size(const struct job *job) {
+    if (job->plan.axes.output_rows == NULL)
+        return 0;
+    return job_attend_round_up(job->output_rows_max * job_attend_merged_cols(&job->plan) * dtype_size(job->plan.dtype));
+}
+
 size_t job_attend_scratch_size(const struct job *job) {
     return job_attend_rows_size(job) + job_attend_sum_size(job) + job_attend_output_size(job) +
-           attention_scratch_size(&job->plan.attention, job->attend_rows_max);
+           job_attend_merged_size(job) + attention_scratch_size(&job->plan.attention, job->attend_rows_max);
 }
 
 static struct job_attend_scratch job_attend_scratch(const struct job *job, char *base) {
     struct job_attend_scratch scratch = {.rows = base};
     scratch.sum = scratch.rows + job_attend_rows_size(job);
     scratch.output = scratch.sum + job_attend_sum_size(job);
-    scratch.attend = scratch.output + job_attend_output_size(job);
+    scratch.merged = scratch.output + job_attend_output_size(job);
+    scratch.attend = scratch.merged + job_attend_merged_size(job);
     return scratch;
 }
 
@@ -89,13 +102,24 @@ static bool job_attend_averaged(const struct job *job, size_t first, size_t coun
     return true;
 }
 
+/* Rows of merged heads, of the output's rows [first, first + count). */
+static const char *job_attend_merged(const struct plan *plan, size_t first, size_t count, char *scratch) {
+    const size_t *rows = plan->axes.output_rows;
+    size_t row_size = job_attend_merged_cols(plan) * dtype_size(plan->dtype);
+    if (rows == NULL)
+        return (const char *)plan->merged + first * row_size;
+    for (size_t i = 0; i < count; i++)
+        memcpy(scratch + i * row_size, (const char *)plan->merged + rows[first + i] * row_size, row_size);
+    return scratch;
+}
+
 /* Rows [first, first + count) of the output: the merged heads through the output map and the norm. */
 static bool job_attend_output(const struct job *job, size_t first, size_t count,
                               const struct job_attend_scratch *scratch, const void **rows) {
     const struct plan *plan = &job->plan;
     size_t real = dtype_size(plan->dtype), cols = plan->output_size;
-    size_t width = plan->has_output_map ? projection_in(&plan->output_map) : cols;
-    const char *merged = (const char *)plan->merged + first * width * real;
+    size_t width = job_attend_merged_cols(plan);
+    const char *merged = job_attend_merged(plan, first, count, scratch->merged);
     *rows = merged;
     if (!plan->has_output_map && !plan->has_norm)
         return true;
@@ -145,6 +169,8 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
     }
     case RESULT_SCORES:
         return job_attend_stage(job, ATTENTION_SCORES, first, count, &scratch);
+    case RESULT_CAPPED:
+        return job_attend_stage(job, ATTENTION_CAPPED, first, count, &scratch);
     case RESULT_MASKED:
         return job_attend_stage(job, ATTENTION_MASKED, first, count, &scratch);
     case RESULT_WEIGHTS:
@@ -152,12 +178,14 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
             return job_attend_stage(job, ATTENTION_WEIGHTS, first, count, &scratch);
         *rows = scratch.sum;
         return job_attend_averaged(job, first, count, &scratch);
+    case RESULT_LSE:
+        *rows = (const char *)plan->attention.lse + first * plan->results[RESULT_LSE].cols * dtype_size(plan->dtype);
+        return true;
     case RESULT_HEADS:
         job_attend_gather(job, &plan->attention.heads, first, count, &scratch);
         return true;
     case RESULT_OUTPUT:
         return job_attend_output(job, first, count, &scratch, rows);
-    case RESULT_LSE:
     case RESULT_COUNT:
         break;
     }

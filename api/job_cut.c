@@ -47,6 +47,16 @@ static void job_cut_raise(size_t *most, size_t size) {
     *most = size > *most ? size : *most;
 }
 
+/* Whether a result is as wide as the scores, and computed as it is written. */
+static bool job_cut_attends(enum result result) {
+    return result == RESULT_SCORES || result == RESULT_CAPPED || result == RESULT_MASKED || result == RESULT_WEIGHTS;
+}
+
+/* Whether a result is written from what attention has left in the plan's arrays. */
+static bool job_cut_needs_attention(enum result result) {
+    return result == RESULT_LSE || result == RESULT_HEADS || result == RESULT_OUTPUT;
+}
+
 /* One result: its rows computed and written. */
 static struct job_phase *job_cut_result(struct job *job, enum result result, size_t barrier) {
     struct encode encode = plan_encode(&job->plan, result);
@@ -65,9 +75,9 @@ static void job_cut_attention_result(struct job *job, enum result result, size_t
     phase->compute = job_attend_result;
     if (result == RESULT_OUTPUT)
         job->output_rows_max = phase->rows_per_part;
-    else
+    else if (result != RESULT_LSE) /* which is written from where it lies */
         job_cut_raise(&job->numbers_max, phase->rows_per_part * job->plan.results[result].cols);
-    if (result == RESULT_SCORES || result == RESULT_MASKED || result == RESULT_WEIGHTS)
+    if (job_cut_attends(result))
         job_cut_raise(&job->attend_rows_max, phase->rows_per_part);
 }
 
@@ -128,14 +138,14 @@ static void job_cut_results(struct job *job) {
     size_t projected = job->part_count, attended = projected;
     for (size_t i = 0; i < RESULT_COUNT; i++) {
         enum result result = (enum result)i;
-        bool needs_heads = result == RESULT_HEADS || result == RESULT_OUTPUT;
+        bool is_left = job_cut_needs_attention(result);
         if (!returns[result])
             continue;
-        if (needs_heads && attended == projected) { /* no weights were asked for, which would have made them */
+        if (is_left && attended == projected) { /* no weights were asked for, which would have left it too */
             job_cut_attend(job, projected);
             attended = job->part_count;
         }
-        job_cut_attention_result(job, result, needs_heads ? attended : projected);
+        job_cut_attention_result(job, result, is_left ? attended : projected);
         if (result == RESULT_WEIGHTS)
             attended = job->part_count;
     }
@@ -170,7 +180,7 @@ static bool job_cut_is_small(const struct job *job) {
     for (size_t i = 0; i < job->phase_count; i++) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
-            cost += (double)phase->encode.rows * (double)phase->encode.cols * job_cut_number_ns;
+            cost += (double)phase->encode.rows * (double)encode_cols(&phase->encode) * job_cut_number_ns;
         if (phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT && plan->has_output_map)
             cost += (double)phase->rows * (double)projection_in(&plan->output_map) * (double)plan->output_size *
                     job_cut_multiply_ns;

@@ -1,32 +1,34 @@
 /* The members of a request as rows of one table: see member.h. */
 #include "api/member.h"
 
+#include "api/decode_axes.h"
 #include "api/decode_mask.h"
 #include "api/decode_merge.h"
 #include "api/decode_projections.h"
 #include "api/decode_rotary.h"
+#include "api/decode_scores.h"
 #include "api/decode_tokens.h"
 
 #include <string.h>
 
 static bool member_inputs(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->inputs);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->inputs);
 }
 
 static bool member_query(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->query);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->query);
 }
 
 static bool member_key(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->key);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->key);
 }
 
 static bool member_value(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->value);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->value);
 }
 
 static bool member_context(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->context);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->context);
 }
 
 static bool member_tokens(const struct decoder *decoder, const json_t *json, const char *pointer) {
@@ -132,7 +134,7 @@ static bool member_add_norm(const struct decoder *decoder, const json_t *json, c
 }
 
 /* Results that the contract names and that are not there yet. */
-static const char *const member_later_results[] = {"capped", "lse", "projections"};
+static const char *const member_later_results[] = {"projections"};
 
 static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
@@ -150,7 +152,8 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
         if (strcmp(name, call_result_name((enum result)i)) == 0)
             return decoder->call->returns[i] = true;
     const char *nearest = value_nearest(name, member_result_at);
-    static const char all[] = "query, key, value, scores, masked, weights, heads, present_key, present_value, output";
+    static const char all[] =
+        "query, key, value, scores, capped, masked, weights, lse, heads, present_key, present_value, output";
     error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer,
               nearest != NULL ? "There is no result \"%.60s\": did you mean \"%s\"?"
                               : "There is no result \"%.60s\"; the results are %s.",
@@ -214,11 +217,13 @@ static const struct member member_table[] = {
     {"num_kv_heads", member_num_kv_heads, "whole number", "Fewer key and value heads: grouped queries.", "num_heads"},
     {"projections", decode_projections, "object", "Learned maps of query, key, value and output.", "none"},
     {"scale", member_scale, "number", "Factor on query · key.", "1/sqrt(D)"},
-    {"softcap", NULL, "number", "Bounds the scores by a tanh; not supported yet.", "off"},
+    {"softcap", decode_scores_softcap, "number more than 0", "Scores become c * tanh(score / c), before masks.", "off"},
     {"mask", decode_mask, "\"causal\", tensor of booleans, or object of parts", "Which keys a query may attend to.",
      "none"},
-    {"alibi", NULL, "true or array", "Linear biases by distance; not supported yet.", "off"},
-    {"sinks", NULL, "array", "Joins the softmax's sum; not supported yet.", "off"},
+    {"alibi", decode_scores_alibi, "true or array of H slopes",
+     "Adds -slope * |i + offset - j| to the scores; true: the paper's slopes.", "off"},
+    {"sinks", decode_scores_sinks, "array of H numbers",
+     "exp(sink) joins the sum of each softmax of its head, and takes weight from the keys.", "off"},
     {"normalize", member_normalize, "\"softmax\", \"sum\" or \"none\"", "How scores become weights.", "softmax"},
     {"rotary", decode_rotary, "true, or object with any of base, interleaved, dim, positions",
      "Queries and new keys are turned by their positions after projection.", "off"},
@@ -227,14 +232,15 @@ static const struct member member_table[] = {
     {"past_value", member_past_value, member_tensor, "A cache [B,G,P,Dv] put before the values.", NULL},
     {"add_zero_attn", member_add_zero_attn, "true or false",
      "One more key and value of zeros at the end, seen by every query.", "false"},
-    {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
+    {"attention_axes", decode_axes, "whole number, or array of them",
+     "The axes attended over, of tensors [B, axes, E]; negative ones count from the end.", NULL},
     {"gate", NULL, "object", "Multiplies the merged heads; not supported yet.", "off"},
     {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
      "What a row without an allowed key becomes.", "zero"},
     {"average_heads", member_average_heads, "true or false", "Weights averaged over the heads.", "false"},
     {"add_norm", member_add_norm, "true or object", "output becomes LayerNorm(query-side input + output).", "off"},
     {"return", member_return, "array of names",
-     "Results: query, key, value, scores, masked, weights, heads, present_key, present_value, output.",
+     "Results: query, key, value, scores, capped, masked, weights, lse, heads, present_key, present_value, output.",
      "weights, output"},
     {"dtype", member_dtype, "\"float32\", \"float64\", \"float16\" or \"bfloat16\"",
      "What is answered in, and computed in but for the last two, which take float32.", "float32"},

@@ -216,7 +216,7 @@ static bool plan_maps_output(const struct call *call, const struct plan_side sid
     plan->has_norm = true;
     plan->norm =
         (struct rows_norm){.epsilon = call->epsilon, .weight = call->norm_weight.data, .bias = call->norm_bias.data};
-    plan->norm_input = sides[0].tensor->data;
+    plan->norm_input = sides[0].given;
     return true;
 }
 

@@ -141,6 +141,27 @@ Test(decode, members_that_contradict_each_other_are_refused) {
     ARE_REFUSED(rows);
 }
 
+Test(decode, what_changes_scores_is_as_many_numbers_as_heads) {
+    static const struct refusal rows[] = {
+        {any, "{\"inputs\":[[1]],\"softcap\":0}", "out_of_range", "/softcap"},
+        {any, "{\"inputs\":[[1]],\"softcap\":-2}", "out_of_range", "/softcap"},
+        {any, "{\"inputs\":[[1]],\"softcap\":1e-35}", "out_of_range", "/softcap"},
+        {any, "{\"inputs\":[[1]],\"softcap\":true}", "wrong_type", "/softcap"},
+        {any, "{\"inputs\":[[1]],\"softcap\":[5]}", "wrong_type", "/softcap"},
+        {any, "{\"inputs\":[[1]],\"alibi\":0.5}", "wrong_type", "/alibi"},
+        {any, "{\"inputs\":[[1]],\"alibi\":\"true\"}", "wrong_type", "/alibi"},
+        {any, "{\"inputs\":[[1]],\"alibi\":[1,2]}", "shape_mismatch", "/alibi"},
+        {any, "{\"inputs\":[[1,2]],\"num_heads\":2,\"alibi\":[[1],[2]]}", "wrong_rank", "/alibi"},
+        {any, "{\"inputs\":[[1,2]],\"num_heads\":2,\"alibi\":[1]}", "shape_mismatch", "/alibi"},
+        {any, "{\"inputs\":[[1]],\"sinks\":1}", "wrong_type", "/sinks"},
+        {any, "{\"inputs\":[[1]],\"sinks\":true}", "wrong_type", "/sinks"},
+        {any, "{\"inputs\":[[1]],\"sinks\":[null]}", "wrong_type", "/sinks/0"},
+        {any, "{\"inputs\":[[1]],\"sinks\":[1,2]}", "shape_mismatch", "/sinks"},
+        {any, "{\"inputs\":[[1]],\"sinks\":[1e39]}", "not_finite", "/sinks/0"},
+        {any, "{\"inputs\":[[1]],\"sinks\":[1],\"normalize\":\"none\"}", "conflicting_members", "/sinks"}};
+    ARE_REFUSED(rows);
+}
+
 Test(decode, results_are_asked_for_by_name) {
     static const struct refusal rows[] = {
         {any, "{\"inputs\":[[1]],\"return\":\"weights\"}", "wrong_type", "/return"},
@@ -148,7 +169,7 @@ Test(decode, results_are_asked_for_by_name) {
         {any, "{\"inputs\":[[1]],\"return\":[\"weights\",1]}", "wrong_type", "/return/1"},
         {any, "{\"inputs\":[[1]],\"return\":[\"weigths\"]}", "out_of_range", "/return/0"},
         {any, "{\"inputs\":[[1]],\"return\":[\"output\",\"attention_map\"]}", "out_of_range", "/return/1"},
-        {any, "{\"inputs\":[[1]],\"return\":[\"lse\"]}", "not_supported_yet", "/return/0"}};
+        {any, "{\"inputs\":[[1]],\"return\":[\"lse\"],\"normalize\":\"sum\"}", "conflicting_members", "/return"}};
     ARE_REFUSED(rows);
     exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"weights\"]}", any, "{\"inputs\":[[1]]}");
     exchange_same(any, "{\"inputs\":[[1]],\"return\":[\"output\",\"output\"]}", any,

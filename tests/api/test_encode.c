@@ -13,8 +13,7 @@
 #include <string.h>
 
 static struct encode encode_of(enum dtype dtype, size_t rank, const size_t *shape) {
-    struct encode encode = {
-        .dtype = dtype, .written = dtype, .decimals = -1, .rank = rank, .rows = 1, .cols = shape[rank - 1]};
+    struct encode encode = {.dtype = dtype, .written = dtype, .decimals = -1, .rank = rank, .rows = 1};
     for (size_t axis = 0; axis < rank; axis++) {
         encode.shape[axis] = shape[axis];
         encode.rows *= axis + 1 < rank ? shape[axis] : 1;
@@ -59,6 +58,12 @@ Test(encode, nests_as_the_shape_says) {
     const float numbers[] = {1, 2, 3, 4, 5, 6, 7, 8};
     struct encode vector = encode_of(DTYPE_FLOAT32, 1, (size_t[]){3});
     is_written(&vector, numbers, 3, "[1,2,3]");
+    struct encode bare = encode_of(DTYPE_FLOAT32, 0, NULL);
+    is_written(&bare, numbers, 1, "1");
+    bare.null_minus_inf = true;
+    is_written(&bare, (const float[]){-INFINITY}, 1, "null");
+    bare.b64 = true;
+    is_written(&bare, numbers, 1, "{\"shape\":[],\"dtype\":\"float32\",\"b64\":\"AACAPw==\"}");
     struct encode matrix = encode_of(DTYPE_FLOAT32, 2, (size_t[]){2, 3});
     is_written(&matrix, numbers, 3, "[[1,2,3],[4,5,6]]");
     is_written(&matrix, numbers, 4, "[[1,2,3],[5,6,7]]");

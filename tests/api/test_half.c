@@ -121,7 +121,7 @@ Test(half, every_number_is_written_shortest_and_reads_back) {
             cr_assert_eq(digits_of(text), shortest(halves[i], bits, &nearest), "%s %04x: %s", dtype_name(halves[i]),
                          bits, text);
             cr_assert_leq(fabsl(strtold(text, NULL) - here), nearest + here * 1e-15L, "%s %04x: %s",
-                          dtype_name(halves[i]), bits, text); /* of two equally near ones either */
+                          dtype_name(halves[i]), bits, text);    /* of two equally near ones either */
             *number_write_f64(strtod(text, NULL), again) = '\0'; /* so short a decimal is a double's own text */
             cr_assert_str_eq(text, again);
         }

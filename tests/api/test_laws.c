@@ -4,6 +4,7 @@
 #include "tests/api/exchange.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -513,4 +514,57 @@ Test(laws, decimals_round_the_same_numbers) {
     }
     free(exact);
     exchange_done(&exchange);
+}
+
+Test(laws, alibi_of_true_is_the_papers_slopes) {
+    same_with(heads, "{\"inputs\":$,\"num_heads\":4,\"alibi\":true}", heads,
+              "{\"inputs\":$,\"num_heads\":4,\"alibi\":[0.25,0.0625,0.015625,0.00390625]}");
+    same_with(heads, "{\"inputs\":$,\"num_heads\":6,\"alibi\":true}", heads,
+              "{\"inputs\":$,\"num_heads\":6,\"alibi\":[0.25,0.0625,0.015625,0.00390625,0.5,0.125]}");
+    same_with(self, "{\"inputs\":$,\"alibi\":true}", self, "{\"inputs\":$,\"alibi\":[0.00390625]}");
+    same_with(self, "{\"inputs\":$,\"alibi\":false}", self, "{\"inputs\":$}");
+}
+
+Test(laws, alibi_is_a_bias) {
+    same_with(self, "{\"inputs\":$,\"alibi\":[0.5],\"mask\":{\"causal\":true}}", self,
+              "{\"inputs\":$,\"mask\":{\"causal\":true,\"bias\":["
+              "[0,-0.5,-1,-1.5,-2,-2.5,-3],[-0.5,0,-0.5,-1,-1.5,-2,-2.5],[-1,-0.5,0,-0.5,-1,-1.5,-2],"
+              "[-1.5,-1,-0.5,0,-0.5,-1,-1.5],[-2,-1.5,-1,-0.5,0,-0.5,-1],[-2.5,-2,-1.5,-1,-0.5,0,-0.5],"
+              "[-3,-2.5,-2,-1.5,-1,-0.5,0]]}}");
+}
+
+Test(laws, what_takes_nothing_changes_nothing) {
+    same_with(heads, "{\"inputs\":$,\"num_heads\":2,\"sinks\":[-1e30,-1e30]}", heads, "{\"inputs\":$,\"num_heads\":2}");
+    same_with(heads, "{\"inputs\":$,\"num_heads\":2,\"alibi\":[0,0]}", heads, "{\"inputs\":$,\"num_heads\":2}");
+    same_with(self, "{\"inputs\":$,\"softcap\":null,\"sinks\":null,\"alibi\":null}", self, "{\"inputs\":$}");
+}
+
+/* Whatever else is asked for, lse is the same number: by itself, beside the weights, and beside the output alone. */
+Test(laws, lse_is_the_same_in_any_company) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        static const char *const companies[] = {"\"lse\"", "\"lse\",\"weights\"", "\"lse\",\"output\"",
+                                                "\"scores\",\"capped\",\"masked\",\"weights\",\"lse\",\"heads\""};
+        char *tensor = tensor_of(seed, 3, law_shape);
+        double expected[LAW_BATCH * 3 * LAW_LENGTH];
+        const size_t count = sizeof expected / sizeof *expected;
+        for (size_t i = 0; i < 4; i++) {
+            char form[300];
+            snprintf(form, sizeof form,
+                     "{\"inputs\":$,\"num_heads\":3,\"softcap\":2,\"sinks\":[0,1,-1],\"mask\":{\"window\":[2,1],"
+                     "\"query_padding\":[0,0,1,0,0,0,0]},\"return\":[%s]}",
+                     companies[i]);
+            char *body = filled(form, tensor);
+            struct exchange exchange;
+            exchange_init(&exchange);
+            exchange_ok(&exchange, heads, body);
+            if (i == 0)
+                cr_assert_eq(exchange_numbers(&exchange, "lse", expected, count), count);
+            for (size_t row = 0; row < count; row++)
+                cr_assert_eq(expected[row] == -INFINITY, row % LAW_LENGTH == 2);
+            exchange_near(&exchange, "lse", count, expected, 1e-5);
+            exchange_done(&exchange);
+            free(body);
+        }
+        free(tensor);
+    }
 }

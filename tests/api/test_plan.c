@@ -50,14 +50,35 @@ Test(plan, the_answer_follows_the_query) {
     has_shape(any, "{\"query\":[[1,0]],\"context\":[[[1,0],[0,1]]]}", "{\"weights\":[1,2],\"output\":[1,2]}");
 }
 
+/* lse has the axes of weights but the last, down to a bare number. */
+Test(plan, lse_is_a_number_for_each_row) {
+    static const struct {
+        const char *members, *shape;
+    } rows[] = {
+        {"\"query\":[1,0],\"context\":[[1,0],[0,1]]", "{\"lse\":[]}"},
+        {"\"query\":[1,0],\"context\":[[1,0],[0,1]],\"num_heads\":2", "{\"lse\":[2]}"},
+        {"\"inputs\":[[1,0],[0,1],[1,1]]", "{\"lse\":[3]}"},
+        {"\"inputs\":[[1,0],[0,1],[1,1]],\"num_heads\":2", "{\"lse\":[2,3]}"},
+        {"\"inputs\":[[[1,0],[0,1],[1,1]],[[1,0],[0,1],[1,1]]]", "{\"lse\":[2,3]}"},
+        {"\"inputs\":[[[1,0],[0,1],[1,1]]],\"num_heads\":2,\"average_heads\":true", "{\"lse\":[1,2,3]}"},
+        {"\"inputs\":[[[[1,0]],[[0,1]]]]", "{\"lse\":[1,2,1]}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char body[200];
+        snprintf(body, sizeof body, "{%s,\"return\":[\"lse\"]}", rows[i].members);
+        has_shape(any, body, rows[i].shape);
+    }
+}
+
 Test(plan, every_result_has_its_shape) {
-    has_shape(any,
-              "{\"query\":[[1,2,3,4],[1,2,3,4]],\"key\":[[1,2],[3,4],[5,6]],\"value\":[[1],[2],[3]],\"num_heads\":2,"
-              "\"num_kv_heads\":1,\"return\":[\"query\",\"key\",\"value\",\"scores\",\"masked\",\"weights\",\"heads\","
-              "\"output\"]}",
-              "{\"query\":[2,2,2],\"key\":[1,3,2],\"value\":[1,3,1],\"scores\":[2,2,3],\"masked\":[2,2,3],\"weights\":["
-              "2,2,3],"
-              "\"heads\":[2,2,1],\"output\":[2,2]}");
+    has_shape(
+        any,
+        "{\"query\":[[1,2,3,4],[1,2,3,4]],\"key\":[[1,2],[3,4],[5,6]],\"value\":[[1],[2],[3]],\"num_heads\":2,"
+        "\"num_kv_heads\":1,\"return\":[\"query\",\"key\",\"value\",\"scores\",\"capped\",\"masked\",\"weights\","
+        "\"lse\",\"heads\","
+        "\"output\"]}",
+        "{\"query\":[2,2,2],\"key\":[1,3,2],\"value\":[1,3,1],\"scores\":[2,2,3],\"capped\":[2,2,3],\"masked\":[2,2,3],"
+        "\"weights\":[2,2,3],\"lse\":[2,2],\"heads\":[2,2,1],\"output\":[2,2]}");
     has_shape(self,
               "{\"inputs\":[[1,2],[3,4]],\"return\":[\"query\",\"key\",\"value\",\"scores\",\"masked\",\"heads\"]}",
               "{\"query\":[2,2],\"key\":[2,2],\"value\":[2,2],\"scores\":[2,2],\"masked\":[2,2],\"heads\":[2,2]}");

@@ -1,4 +1,4 @@
-/* The exponential of core/normalize.c against the library's in a wider type: for every STRIDE-th float32 that is 0 or
+/* The exponential of core/exponential.h against the library's in a wider type: for every STRIDE-th float32 that is 0 or
  * less, −∞ included, and 10⁹/STRIDE random doubles, at each level that this processor can run. Prints the largest error
  * in units of the last place; fails where it is more than 1.5, where a result is not 0 that should be, or where one is
  * far from a number below the smallest normal one.

@@ -151,6 +151,32 @@ Test(attention_check, uniform_rows_go_with_softmax_only) {
     is_refused(&fixture, ERROR_CONFLICT, "/fully_masked", "softmax");
 }
 
+Test(attention_check, sinks_and_lse_go_with_softmax_only) {
+    struct fixture fixture;
+    static const double sinks[6] = {0}, infinite[6] = {0, 0, INFINITY};
+    shaped(&fixture);
+    fixture.attention.normalize = ATTENTION_SUM;
+    fixture.attention.sinks = sinks;
+    is_refused(&fixture, ERROR_CONFLICT, "/sinks", "softmax");
+    shaped(&fixture);
+    fixture.attention.normalize = ATTENTION_NONE;
+    fixture_want_lse(&fixture);
+    is_refused(&fixture, ERROR_CONFLICT, "/return", "lse");
+    shaped(&fixture);
+    fixture.attention.sinks = infinite;
+    is_refused(&fixture, ERROR_NOT_FINITE, "/sinks/2", "head 2");
+}
+
+Test(attention_check, a_softcap_lies_within_the_dtype) {
+    const double caps[] = {-1, 1e-31, 1e31, NAN, INFINITY};
+    struct fixture fixture;
+    for (size_t i = 0; i < 5; i++) {
+        shaped(&fixture);
+        fixture.attention.softcap = caps[i];
+        is_refused(&fixture, ERROR_OUT_OF_RANGE, "/softcap", "more than 0");
+    }
+}
+
 /* One query 1, one key `key`, one value `value`. */
 static struct fixture single(enum dtype dtype, double key, double value) {
     struct fixture fixture;
@@ -201,8 +227,23 @@ Test(attention_bound, weighs_scale_multiply_bias_and_normalize) {
     fixture_part(&fixture, MASK_BIAS)->values = fixture_view(&fixture, 1, 1, 1, 1, (double[]){-INFINITY});
     cr_assert(is_bounded(fixture), "a bias of −∞ is no number but a mask");
 
+    fixture = single(DTYPE_FLOAT32, 1, 1);
+    fixture_part(&fixture, MASK_ALIBI)->slopes = (const double[]){-3e37};
+    cr_assert(is_bounded(fixture));
+    fixture = single(DTYPE_FLOAT32, 1, 1);
+    fixture.attention.mask.offset = -1000;
+    fixture_part(&fixture, MASK_ALIBI)->slopes = (const double[]){-3e37};
+    cr_assert_not(is_bounded(fixture));
+
     fixture = single(DTYPE_FLOAT32, 1e20, 1e20);
     cr_assert(is_bounded(fixture));
+    fixture = single(DTYPE_FLOAT32, 1e20, 1e20);
+    fixture.attention.softcap = 1e3;
+    fixture.attention.normalize = ATTENTION_NONE;
+    cr_assert(is_bounded(fixture), "the capped score times value");
+    fixture = single(DTYPE_FLOAT32, 3e38, 1);
+    fixture.attention.softcap = 1;
+    cr_assert_not(is_bounded(fixture), "the score before it is capped");
     fixture = single(DTYPE_FLOAT32, 1e20, 1e20);
     fixture.attention.normalize = ATTENTION_NONE;
     cr_assert_not(is_bounded(fixture), "the output is score times value");
