@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TENSOR_RANK_MAX = 4 };
+/* Axes of a tensor; the usual ones, and those that attention_axes takes. */
+enum { TENSOR_RANK_USUAL = 4, TENSOR_RANK_MAX = 8 };
 
 /* A tensor as it arrived, in the call's dtype, row-major. */
 struct tensor {
@@ -99,6 +100,10 @@ struct call {
     const char *pad_token;
 
     size_t num_heads, num_kv_heads; /* 0: not given */
+
+    size_t axes_count; /* of attention_axes; 0: not given */
+    ptrdiff_t axes[TENSOR_RANK_MAX];
+    bool axes_in_array; /* or one number */
 
     struct call_projection projection_query, projection_key, projection_value, projection_output;
     enum call_layout layout;

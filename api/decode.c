@@ -167,7 +167,7 @@ static const struct member *decode_unknown(const struct decoder *decoder, const 
     return NULL;
 }
 
-/* The row of a name that is known, supported, and belongs to the route; NULL with an error. */
+/* The row of a name that is known and belongs to the route; NULL with an error. */
 static const struct member *decode_member(const struct decoder *decoder, const char *name, bool is_null) {
     const struct member *member = member_find(member_list_of(decoder->route), name);
     if (member != NULL && is_null)
@@ -182,10 +182,7 @@ static const struct member *decode_member(const struct decoder *decoder, const c
                       decoder->route->path, name, decoder->route->instead);
             return NULL;
         }
-    if (member->decode != NULL)
-        return member;
-    error_set(decoder->error, ERROR_NOT_SUPPORTED, pointer.text, "\"%s\" is not supported yet: leave it out.", name);
-    return NULL;
+    return member;
 }
 
 /* Every member of the root in the table's order. */

@@ -35,7 +35,7 @@ static bool decode_merge_lse(const struct decoder *decoder, const json_t *json, 
     bool is_number = item != NULL && !item->is_text && item->rank == 0;
     if (is_number || json_is_null(json))
         return decode_merge_number(decoder, json, pointer, &part->lse);
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS_OR_NULL, &part->lse);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS_OR_NULL, 0, TENSOR_RANK_USUAL, &part->lse);
 }
 
 static bool decode_merge_part(const struct decoder *decoder, const json_t *json, const char *pointer,

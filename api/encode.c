@@ -10,10 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENCODE_OPENING = 192, ENCODE_ROW_BRACKETS = 16 };
+/* The result's name and all of a b64 opening but the shape; the digits of a length and a comma. */
+enum { ENCODE_OPENING = 128, ENCODE_LENGTH = 21 };
+
+size_t encode_cols(const struct encode *encode) {
+    return encode->rank == 0 ? 1 : encode->shape[encode->rank - 1];
+}
 
 size_t encode_size(const struct encode *encode, size_t count) {
-    size_t cols = encode->cols;
+    size_t cols = encode_cols(encode);
     size_t number = encode->dtype == DTYPE_FLOAT32 ? (size_t)NUMBER_MAX_F32 : (size_t)NUMBER_MAX_F64;
     if (encode->decimals >= 0) {
         size_t digits = encode->at_most_one              ? 1
@@ -21,9 +26,10 @@ size_t encode_size(const struct encode *encode, size_t count) {
                                                          : DBL_MAX_10_EXP + 1;
         number = digits + (size_t)encode->decimals + 3; /* sign, point, comma */
     }
+    size_t opening = ENCODE_OPENING + ENCODE_LENGTH * encode->rank;
     if (encode->b64)
-        return base64_encoded_size(count * cols * dtype_size(encode->written)) + ENCODE_OPENING;
-    return count * (cols * number + ENCODE_ROW_BRACKETS) + ENCODE_OPENING + NUMBER_SPILL;
+        return base64_encoded_size(count * cols * dtype_size(encode->written)) + opening;
+    return count * (cols * number + 2 * encode->rank + 1) + opening + NUMBER_SPILL;
 }
 
 /* encode_finite_numbers() for a 16-bit dtype. */
@@ -91,7 +97,7 @@ static size_t encode_boundaries(const struct encode *encode, size_t row) {
 
 static bool encode_nested(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->cols;
+    size_t cols = encode_cols(encode);
     char *place = *text;
     for (size_t row = first; row < first + count; row++, rows += row_size) {
         if (row > 0)
@@ -163,7 +169,7 @@ static char *encode_base64_opening(const struct encode *encode, char *place) {
 
 static bool encode_base64(const struct encode *encode, size_t first, size_t count, const char *rows, size_t row_size,
                           char **text) {
-    size_t cols = encode->cols, size = cols * dtype_size(encode->dtype);
+    size_t cols = encode_cols(encode), size = cols * dtype_size(encode->dtype);
     struct encode_bytes bytes = {.place = *text};
     if (first == 0)
         bytes.place = encode_base64_opening(encode, bytes.place);
@@ -189,12 +195,6 @@ static bool encode_base64(const struct encode *encode, size_t first, size_t coun
 bool encode_rows(const struct encode *encode, size_t first, size_t count, const void *rows, size_t stride,
                  char **text) {
     size_t row_size = stride * dtype_size(encode->dtype);
-    if (encode->rank == 0) { /* no tensor, in b64 neither */
-        char *end = encode_row(encode, rows, 1, *text);
-        if (end != NULL)
-            *text = end;
-        return end != NULL;
-    }
     return encode->b64 ? encode_base64(encode, first, count, rows, row_size, text)
                        : encode_nested(encode, first, count, rows, row_size, text);
 }

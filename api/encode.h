@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The most axes of a result: scores over several axes have those of query and keys, and heads. */
+enum { ENCODE_RANK_MAX = 14 };
+
 /* How a result is written. */
 struct encode {
     enum dtype dtype;    /* of the rows */
@@ -15,10 +18,12 @@ struct encode {
     bool at_most_one;    /* no number is larger than 1: softmax weights */
     bool null_minus_inf; /* −∞ is written as null (in b64 it stays) */
     size_t rank;         /* of the result; its last axis is a row. 0: a bare number */
-    size_t shape[4];
+    size_t shape[ENCODE_RANK_MAX];
     size_t rows; /* product of the axes but the last */
-    size_t cols; /* the last axis; 1 without axes */
 };
+
+/* Numbers in a row. */
+size_t encode_cols(const struct encode *encode);
 
 /* Most bytes that `count` rows take, with brackets, commas and what opens and closes the tensor. */
 size_t encode_size(const struct encode *encode, size_t count);

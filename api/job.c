@@ -32,7 +32,7 @@ static bool job_write(const struct job *job, const struct job_phase *phase, size
     if (first == 0)
         text = answer_head_name(plan, index, text);
     size_t lines = phase->encode.rows / phase->rows; /* a row that is computed at once may be several axes' numbers */
-    if (!encode_rows(&phase->encode, first * lines, count * lines, rows, phase->encode.cols, &text))
+    if (!encode_rows(&phase->encode, first * lines, count * lines, rows, encode_cols(&phase->encode), &text))
         return job_overflow(call_result_name(phase->result), phase->encode.written, error);
     if (index + 1 == plan->tensor_count && first + count == phase->rows)
         text = answer_head_name(plan, index + 1, text);

@@ -15,10 +15,18 @@ static size_t job_attend_sum_size(const struct job *job) {
     return job->plan.call->average_heads ? job_attend_rows_size(job) : 0;
 }
 
+/* Of the merged heads of a part of the output, where `wanted`. */
+static size_t job_attend_merged_size(const struct job *job, bool wanted) {
+    size_t count = wanted ? job->output_rows_max * job_output_merged(&job->plan) : 0;
+    return job_attend_round_up(count * dtype_size(job->plan.dtype));
+}
+
+static size_t job_attend_order_size(const struct job *job) {
+    return job_attend_merged_size(job, job->plan.axes.output_rows != NULL);
+}
+
 static size_t job_attend_gated_size(const struct job *job) {
-    const struct plan *plan = &job->plan;
-    size_t count = plan->has_gate ? job->output_rows_max * projection_out(&plan->gate) : 0;
-    return job_attend_round_up(count * dtype_size(plan->dtype));
+    return job_attend_merged_size(job, job->plan.has_gate);
 }
 
 static size_t job_attend_output_size(const struct job *job) {
@@ -26,14 +34,16 @@ static size_t job_attend_output_size(const struct job *job) {
 }
 
 size_t job_attend_scratch_size(const struct job *job) {
-    return job_attend_rows_size(job) + job_attend_sum_size(job) + job_attend_gated_size(job) +
-           job_attend_output_size(job) + attention_scratch_size(&job->plan.attention, job->attend_rows_max);
+    return job_attend_rows_size(job) + job_attend_sum_size(job) + job_attend_order_size(job) +
+           job_attend_gated_size(job) + job_attend_output_size(job) +
+           attention_scratch_size(&job->plan.attention, job->attend_rows_max);
 }
 
 static struct job_scratch job_attend_scratch(const struct job *job, char *base) {
     struct job_scratch scratch = {.rows = base};
     scratch.sum = scratch.rows + job_attend_rows_size(job);
-    scratch.gated = scratch.sum + job_attend_sum_size(job);
+    scratch.merged = scratch.sum + job_attend_sum_size(job);
+    scratch.gated = scratch.merged + job_attend_order_size(job);
     scratch.output = scratch.gated + job_attend_gated_size(job);
     scratch.attend = scratch.output + job_attend_output_size(job);
     return scratch;
@@ -144,7 +154,7 @@ bool job_attend_result(const struct job *job, const struct job_phase *phase, siz
         *rows = scratch.sum;
         return job_attend_averaged(job, first, count, &scratch);
     case RESULT_LSE:
-        *rows = (const char *)plan->attention.lse + first * phase->encode.cols * dtype_size(plan->dtype);
+        *rows = (const char *)plan->attention.lse + first * encode_cols(&phase->encode) * dtype_size(plan->dtype);
         return true;
     case RESULT_HEADS:
         job_attend_gather(job, &plan->attention.heads, first, count, &scratch);

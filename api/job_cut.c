@@ -192,7 +192,7 @@ static bool job_cut_is_small(const struct job *job) {
     for (size_t i = 0; i < job->phase_count; i++) {
         const struct job_phase *phase = &job->phases[i];
         if (phase->kind == JOB_RESULT)
-            cost += (double)phase->encode.rows * (double)phase->encode.cols * job_cut_number_ns;
+            cost += (double)phase->encode.rows * (double)encode_cols(&phase->encode) * job_cut_number_ns;
         if (phase->draw != NULL)
             cost += (double)phase->rows * job_cut_draw_ns;
         bool is_output = phase->kind == JOB_RESULT && phase->result == RESULT_OUTPUT;

@@ -66,12 +66,16 @@ bool job_inputs_finite(const struct plan *plan, enum result result, size_t first
 struct job_scratch {
     char *rows;   /* [numbers_max]: rows of scores, masked scores or weights; or a result's rows, gathered */
     char *sum;    /* the same again where heads are averaged */
-    char *gated;  /* [output_rows_max, H·Dv] where there is a gate: merged heads */
+    char *merged; /* [output_rows_max, H·Dv] where rows are in another order than the output's: merged heads */
+    char *gated;  /* the same where there is a gate */
     char *output; /* [output_rows_max, output_size] */
     char *attend; /* attention's own */
 };
 
-/* job_output.c: rows [first, first + count) of the output, the merged heads through gate, output map and norm. False:
+/* job_output.c: numbers of a row of merged heads. */
+size_t job_output_merged(const struct plan *plan);
+
+/* Rows [first, first + count) of the output, the merged heads through gate, output map and norm. False:
  * a number is not finite. */
 bool job_output(const struct job *job, size_t first, size_t count, const struct job_scratch *scratch,
                 const void **rows);

@@ -1,6 +1,7 @@
 /* The members of a request as rows of one table: see member.h. */
 #include "api/member.h"
 
+#include "api/decode_axes.h"
 #include "api/decode_mask.h"
 #include "api/decode_merge.h"
 #include "api/decode_projections.h"
@@ -11,23 +12,23 @@
 #include <string.h>
 
 static bool member_inputs(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->inputs);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->inputs);
 }
 
 static bool member_query(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->query);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->query);
 }
 
 static bool member_key(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->key);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->key);
 }
 
 static bool member_value(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->value);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->value);
 }
 
 static bool member_context(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    return value_tensor(decoder, json, pointer, VALUE_NUMBERS, &decoder->call->context);
+    return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS, 1, TENSOR_RANK_MAX, &decoder->call->context);
 }
 
 static bool member_tokens(const struct decoder *decoder, const json_t *json, const char *pointer) {
@@ -237,7 +238,8 @@ static const struct member member_table[] = {
     {"past_value", member_past_value, member_tensor, "A cache [B,G,P,Dv] put before the values.", NULL},
     {"add_zero_attn", member_add_zero_attn, "true or false",
      "One more key and value of zeros at the end, seen by every query.", "false"},
-    {"attention_axes", NULL, "array", "Axes attended over; not supported yet.", NULL},
+    {"attention_axes", decode_axes, "whole number, or array of them",
+     "The axes attended over, of tensors [B, axes, E]; negative ones count from the end.", NULL},
     {"gate", member_gate, "object", "The merged heads are multiplied by sigmoid(query · weight + bias).", "off"},
     {"fully_masked", member_fully_masked, "\"zero\", \"uniform\" or \"error\"",
      "What a row without an allowed key becomes.", "zero"},

@@ -8,7 +8,6 @@
 
 struct member {
     const char *name;
-    /* NULL: known, not supported yet. */
     bool (*decode)(const struct decoder *decoder, const json_t *json, const char *pointer);
     const char *type;      /* for people: "tensor", "true or false" … */
     const char *meaning;   /* one sentence */

@@ -80,8 +80,7 @@ static void page_members(struct text *text, const struct member_list *list, cons
     text_string(text, "\"members\":[");
     for (size_t i = 0; i < list->count; i++) {
         const struct member *member = &list->rows[i];
-        text_format(text, "%s\n%s {\"name\":\"%s\",\"supported\":%s", i > 0 ? "," : "", indent, member->name,
-                    member->decode != NULL ? "true" : "false");
+        text_format(text, "%s\n%s {\"name\":\"%s\"", i > 0 ? "," : "", indent, member->name);
         page_member(text, "type", member->type);
         page_member(text, "meaning", member->meaning);
         page_member(text, "default", member->otherwise);

@@ -39,57 +39,6 @@ static bool plan_labels(const struct call *call, const struct plan *plan, struct
            plan_labels_fit(&call->key_tokens, "/key_tokens", plan->batch, plan->fresh, plan->past, keys, error);
 }
 
-/* [B][heads][rows] cols, as far as the query has these axes. */
-static struct plan_result plan_result(const struct plan *plan, bool shows_heads, size_t heads, bool shows_rows,
-                                      size_t rows, size_t cols) {
-    struct plan_result result = {.cols = cols};
-    if (plan->is_batched)
-        result.shape[result.rank++] = plan->batch;
-    if (shows_heads)
-        result.shape[result.rank++] = heads;
-    if (shows_rows)
-        result.shape[result.rank++] = rows;
-    result.rows = plan->batch * heads * rows;
-    result.shape[result.rank++] = cols;
-    return result;
-}
-
-/* [B,G,S,cols], whatever axes the query has: it is sent back as a cache. */
-static struct plan_result plan_result_cache(const struct plan *plan, size_t cols) {
-    return (struct plan_result){.rank = 4,
-                                .shape = {plan->batch, plan->kv_heads, plan->masked_keys, cols},
-                                .rows = plan->batch * plan->kv_heads * plan->masked_keys,
-                                .cols = cols};
-}
-
-/* The same without its last axis, as lse is beside weights. */
-static struct plan_result plan_result_of_rows(const struct plan_result *of) {
-    struct plan_result result = *of;
-    result.rank--;
-    result.cols = result.rank == 0 ? 1 : of->shape[result.rank - 1];
-    result.rows = of->rows / result.cols;
-    return result;
-}
-
-static void plan_results(struct plan *plan) {
-    struct plan_result *results = plan->results;
-    bool heads = plan->has_heads, rows = !plan->is_vector;
-    bool averages = plan->call->average_heads;
-    results[RESULT_QUERY] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->head_size);
-    results[RESULT_KEY] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->head_size);
-    results[RESULT_VALUE] = plan_result(plan, heads, plan->kv_heads, true, plan->fresh, plan->value_size);
-    results[RESULT_SCORES] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->keys);
-    results[RESULT_CAPPED] = results[RESULT_MASKED] = results[RESULT_SCORES];
-    results[RESULT_LSE] = plan_result_of_rows(&results[RESULT_SCORES]);
-    results[RESULT_WEIGHTS] =
-        plan_result(plan, heads && !averages, averages ? 1 : plan->heads, rows, plan->queries, plan->keys);
-    results[RESULT_HEADS] = plan_result(plan, heads, plan->heads, rows, plan->queries, plan->value_size);
-    results[RESULT_PRESENT_KEY] = plan_result_cache(plan, plan->head_size);
-    results[RESULT_PRESENT_VALUE] = plan_result_cache(plan, plan->value_size);
-    results[RESULT_OUTPUT] =
-        plan_result(plan, plan->is_split, plan->is_split ? plan->heads : 1, rows, plan->queries, plan->output_size);
-}
-
 static bool plan_work(const struct limits *limits, const struct plan *plan, struct error *error) {
     double work = (double)plan->batch * (double)plan->heads * (double)plan->queries * (double)plan->keys *
                   (double)(plan->head_size + plan->value_size);
@@ -122,11 +71,10 @@ struct encode plan_encode(const struct plan *plan, const struct plan_tensor *ten
                             .decimals = plan->call->decimals,
                             .at_most_one = result == RESULT_WEIGHTS && plan->call->normalize == ATTENTION_SOFTMAX,
                             .null_minus_inf = result == RESULT_MASKED || result == RESULT_LSE,
-                            .rank = shape->rank,
-                            .cols = shape->rank > 0 ? shape->shape[shape->rank - 1] : 1};
-    encode.rows = shape->rows * shape->cols / encode.cols;
+                            .rank = shape->rank};
     for (size_t axis = 0; axis < shape->rank; axis++)
         encode.shape[axis] = shape->shape[axis];
+    encode.rows = shape->rows * shape->cols / encode_cols(&encode);
     return encode;
 }
 
@@ -222,13 +170,14 @@ static bool plan_is_bounded(const struct call *call, const struct plan_side side
 
 static bool plan_attention(const struct limits *limits, const struct route *route, const struct call *call,
                            struct arena *arena, struct plan *plan, struct error *error) {
-    if (route->needs_num_heads && call->num_heads == 0 && call->query.rank != 4 && call->inputs.rank != 4) {
+    bool may_be_split = call->axes_count == 0 && (call->query.rank == 4 || call->inputs.rank == 4);
+    if (route->needs_num_heads && call->num_heads == 0 && !may_be_split) {
         error_set(error, ERROR_MISSING_MEMBER, "/num_heads",
                   "%s needs \"num_heads\", such as 2: into how many heads the features are split.", route->path);
         return error_expected(error, "\"num_heads\": a whole number");
     }
     struct plan_side sides[3];
-    if (!plan_sides(route, call, plan, sides, error) || !plan_init(limits, call, sides, arena, plan, error) ||
+    if (!plan_sides(route, call, arena, plan, sides, error) || !plan_init(limits, call, sides, arena, plan, error) ||
         !plan_maps(call, sides, arena, plan, error) || !plan_assemble_keys(call, sides, plan, error) ||
         !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error) ||
         !plan_scores(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))

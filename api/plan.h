@@ -30,7 +30,7 @@ struct plan_map {
 /* A result as the answer shows it. */
 struct plan_result {
     size_t rank; /* 0: a bare number */
-    size_t shape[4];
+    size_t shape[ENCODE_RANK_MAX];
     size_t rows; /* that it is computed by */
     size_t cols; /* numbers of such a row */
 };
@@ -51,6 +51,15 @@ struct plan_draw {
     double bound;
 };
 
+/* attention_axes: which axes of query and keys are one in the computation, and their lengths. */
+struct plan_axes {
+    size_t attended, others; /* how many axes are attended over (0: attention_axes is not given), and how many not */
+    size_t batch[TENSOR_RANK_MAX];                          /* [others]: the axes that make batch items */
+    size_t queries[TENSOR_RANK_MAX], keys[TENSOR_RANK_MAX]; /* [attended], as attention_axes names them */
+    size_t output[TENSOR_RANK_MAX];                         /* [others + attended], as the query has them */
+    const size_t *output_rows; /* the row of merged heads for each row of output; NULL: they are in the same order */
+};
+
 struct plan {
     const struct call *call;
     enum dtype dtype;
@@ -68,6 +77,7 @@ struct plan {
     size_t draw_count;
     struct plan_draw draws[PLAN_LEARNED_TENSORS]; /* in the generator's order */
 
+    struct plan_axes axes;
     struct plan_map query, key, value; /* maps, where there are any */
     struct assembly assemblies[3];     /* of query, key and value, where attention reads more than the new features */
     struct attention attention;
@@ -99,14 +109,19 @@ struct encode plan_encode(const struct plan *plan, const struct plan_tensor *ten
 
 /* One tensor's place in the computation. */
 struct plan_side {
-    const struct tensor *tensor;
-    const char *pointer; /* of the member it came from */
+    const struct tensor *tensor; /* at most 4 axes: with attention_axes [batch items, positions, features] */
+    const void *given;           /* its rows as they arrived */
+    const char *pointer;         /* of the member it came from */
     size_t batch, heads, rows, cols;
 };
 
 /* plan_sides.c: which tensors are query, key and value, and whether their ranks, batches and lengths agree. */
-bool plan_sides(const struct route *route, const struct call *call, struct plan *plan, struct plan_side sides[3],
-                struct error *error);
+bool plan_sides(const struct route *route, const struct call *call, struct arena *arena, struct plan *plan,
+                struct plan_side sides[3], struct error *error);
+
+/* plan_axes.c: brings the tensors to the axes that attention has; without attention_axes they have them. */
+bool plan_axes(const struct call *call, struct arena *arena, struct plan *plan, struct plan_side sides[3],
+               struct error *error);
 
 /* plan_init.c: fills `learned`, and orders what of it must be drawn. */
 bool plan_init(const struct limits *limits, const struct call *call, const struct plan_side sides[3],
@@ -134,5 +149,9 @@ bool plan_mask(const struct call *call, struct arena *arena, struct plan *plan, 
 /* plan_merge.c: whether the parts of a merge agree, and its results. */
 bool plan_merge(const struct limits *limits, const struct call *call, struct arena *arena, struct plan *plan,
                 struct error *error);
+
 /* plan_scores.c: how scores are made and normalized: scale, softcap, alibi, sinks; and the array of lse. */
 bool plan_scores(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
+
+/* plan_results.c: the shape of every result, with all else of the plan known. */
+void plan_results(struct plan *plan);

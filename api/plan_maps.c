@@ -207,7 +207,7 @@ static bool plan_maps_gate(const struct call *call, const struct plan_side sides
         return error_received(error, "[%zu,%zu]", from->weight.shape[0], from->weight.shape[1]);
     }
     plan->has_gate = true;
-    plan->gate_input = sides[0].tensor->data;
+    plan->gate_input = sides[0].given;
     return plan_maps_fits(from, &plan->gate, sides[0].cols, sides[0].pointer + 1, error);
 }
 
@@ -246,7 +246,7 @@ static bool plan_maps_output(const struct call *call, const struct plan_side sid
     plan->has_norm = true;
     plan->norm =
         (struct rows_norm){.epsilon = call->epsilon, .weight = call->norm_weight.data, .bias = call->norm_bias.data};
-    plan->norm_input = sides[0].tensor->data;
+    plan->norm_input = sides[0].given;
     return true;
 }
 

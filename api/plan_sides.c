@@ -3,17 +3,18 @@
 
 #include <stdio.h>
 
-/* The member named in messages about query (0), key (1) and value (2). */
+/* `pointer`: the member named in messages. */
 static void plan_sides_set(struct plan_side *side, const struct tensor *tensor, const char *pointer) {
-    *side = (struct plan_side){.tensor = tensor, .pointer = pointer, .batch = 1, .heads = 1, .rows = 1};
-    const size_t *shape = tensor->shape;
-    side->cols = shape[tensor->rank - 1];
-    if (tensor->rank >= 2)
-        side->rows = shape[tensor->rank - 2];
-    if (tensor->rank >= 3)
-        side->batch = shape[0];
-    if (tensor->rank == 4)
-        side->heads = shape[1];
+    *side = (struct plan_side){.tensor = tensor, .given = tensor->data, .pointer = pointer};
+}
+
+/* The lengths of a tensor that has the axes of attention. */
+static void plan_sides_measure(struct plan_side *side) {
+    const size_t *shape = side->tensor->shape, rank = side->tensor->rank;
+    side->cols = shape[rank - 1];
+    side->rows = rank >= 2 ? shape[rank - 2] : 1;
+    side->batch = rank >= 3 ? shape[0] : 1;
+    side->heads = rank == 4 ? shape[1] : 1;
 }
 
 /* Members that say the same thing twice. */
@@ -124,8 +125,8 @@ static bool plan_sides_lengths(const struct plan_side sides[3], struct error *er
     return true;
 }
 
-bool plan_sides(const struct route *route, const struct call *call, struct plan *plan, struct plan_side sides[3],
-                struct error *error) {
+bool plan_sides(const struct route *route, const struct call *call, struct arena *arena, struct plan *plan,
+                struct plan_side sides[3], struct error *error) {
     if (!plan_sides_conflicts(call, error) || !plan_sides_required(route, call, error))
         return false;
     if (call->inputs.data != NULL) {
@@ -139,6 +140,10 @@ bool plan_sides(const struct route *route, const struct call *call, struct plan 
         if (call->value.data != NULL)
             plan_sides_set(&sides[2], &call->value, "/value");
     }
+    if (!plan_axes(call, arena, plan, sides, error))
+        return false;
+    for (size_t i = 0; i < 3; i++)
+        plan_sides_measure(&sides[i]);
     if (!plan_sides_ranks(sides, error) || !plan_sides_lengths(sides, error))
         return false;
     plan->is_vector = sides[0].tensor->rank == 1;

@@ -14,7 +14,7 @@ static void plan_tensors_learned(struct plan *plan, const char *map, const char 
         .result = RESULT_PROJECTIONS, .map = map, .name = part, .from = from, .transposed = transposed};
     struct plan_result *shape = &tensor.shape;
     shape->rank = from->rank;
-    memcpy(shape->shape, from->shape, sizeof shape->shape);
+    memcpy(shape->shape, from->shape, from->rank * sizeof *shape->shape);
     if (transposed) {
         shape->shape[0] = from->shape[1];
         shape->shape[1] = from->shape[0];

@@ -33,7 +33,6 @@ int problem_status(enum error_code code) {
     case ERROR_EXPECTATION_FAILED:
         return 417;
     case ERROR_UNKNOWN_MEMBER:
-    case ERROR_NOT_SUPPORTED:
     case ERROR_MISSING_MEMBER:
     case ERROR_CONFLICT:
     case ERROR_WRONG_ROUTE:
@@ -131,9 +130,6 @@ static const char *const problem_explanations[ERROR_CODE_COUNT] = {
     [ERROR_HEADER_TOO_LARGE] = "The request has too many header fields, or too long ones.",
     [ERROR_UNKNOWN_MEMBER] = "A name in the request is not known; names are never ignored, since a misspelt one would "
                              "silently change the result. GET /v1/attention lists all.",
-    [ERROR_NOT_SUPPORTED] =
-        "The name belongs to the API but this version does not compute it yet. It is refused rather "
-        "than ignored.",
     [ERROR_MISSING_MEMBER] = "Something the request cannot do without is not there; pointer says which member.",
     [ERROR_CONFLICT] = "Two members cannot hold at once; the detail names both and says which to leave out.",
     [ERROR_WRONG_ROUTE] = "The member contradicts what the route is for; the detail names the route to use.",

@@ -106,7 +106,7 @@ static bool scan_is_numbers(const char *text, const char *end) {
 static bool scan_too_deep(struct scanner *scanner, const char *text) {
     struct error *error = scanner->error;
     error_set(error, ERROR_TOO_DEEP, NULL,
-              "The body nests arrays and objects more than %zu deep; tensors need at most 4.", scanner->limits->depth);
+              "The body nests arrays and objects more than %zu deep; tensors need at most 8.", scanner->limits->depth);
     error_expected(error, "at most %zu levels", scanner->limits->depth);
     scan_position(scanner->scan->body, (size_t)(text - scanner->scan->body), error);
     return false;

@@ -57,9 +57,13 @@ enum value_tensor_kind {
     VALUE_BOOLEANS,        /* true, false, 0, 1 */
 };
 
-/* A tensor in any of the contract's three forms, of 1 to 4 axes. */
+/* A tensor in any of the contract's three forms, of 1 to TENSOR_RANK_USUAL axes. */
 bool value_tensor(const struct decoder *decoder, const json_t *json, const char *pointer, enum value_tensor_kind kind,
                   struct tensor *tensor);
+
+/* The same of `least` to `most` axes. */
+bool value_tensor_ranks(const struct decoder *decoder, const json_t *json, const char *pointer,
+                        enum value_tensor_kind kind, size_t least, size_t most, struct tensor *tensor);
 
 /* Room for a JSON Pointer made from parts. */
 struct value_pointer {

@@ -112,27 +112,35 @@ static bool value_tensor_item(const struct decoder *decoder, const struct scan_i
     return value_tensor_kind_check(decoder, item, pointer, kind);
 }
 
+static bool value_tensor_too_many_axes(const struct decoder *decoder, const char *pointer, size_t rank, size_t most) {
+    error_set(decoder->error, ERROR_WRONG_RANK, pointer, "%s has %zu axes; this tensor may have up to %zu.",
+              pointer + 1, rank, most);
+    error_expected(decoder->error, "at most %zu axes", most);
+    return error_received(decoder->error, "%zu axes", rank);
+}
+
 /* {"shape": […]}: the axes and their product. */
-static bool value_tensor_shape(const struct decoder *decoder, const json_t *json, const char *pointer,
-                               struct tensor *tensor) {
+static bool value_tensor_shape(const struct decoder *decoder, const json_t *json, const char *pointer, size_t least,
+                               size_t most, struct tensor *tensor) {
     struct value_pointer place = value_child(pointer, "shape");
     const json_t *shape = value_member(json, "shape");
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "an array of %zu to %zu whole numbers", least, most);
     if (shape == NULL) {
         error_set(decoder->error, ERROR_MISSING_MEMBER, place.text,
                   "%s has no \"shape\": give the lengths of its axes, such as [2,3].", pointer + 1);
-        return error_expected(decoder->error, "\"shape\": an array of 1 to 4 whole numbers");
+        return error_expected(decoder->error, "\"shape\": %s", wanted);
     }
+    tensor->count = 1;
+    if (least == 0 && json_is_array(shape) && json_array_size(shape) == 0)
+        return true;
     const struct scan_item *item = value_item(decoder, shape);
     if (item == NULL || item->is_text || item->rank != 1 || item->fault != ERROR_NONE || item->has_booleans ||
         item->has_nulls)
-        return value_wrong_type(decoder, shape, place.text, "an array of 1 to 4 whole numbers");
-    if (item->count > TENSOR_RANK_MAX) {
-        error_set(decoder->error, ERROR_WRONG_RANK, place.text, "%s has %zu axes; a tensor has 1 to 4.", place.text + 1,
-                  item->count);
-        return error_received(decoder->error, "%zu axes", item->count);
-    }
+        return value_wrong_type(decoder, shape, place.text, wanted);
+    if (item->count > most)
+        return value_tensor_too_many_axes(decoder, place.text, item->count, most);
     tensor->rank = item->count;
-    tensor->count = 1;
     for (size_t axis = 0; axis < item->count; axis++) {
         double length = decoder->scan->dtype == DTYPE_FLOAT32 ? (double)((float *)item->values)[axis]
                                                               : ((double *)item->values)[axis];
@@ -181,7 +189,7 @@ static bool value_tensor_data(const struct decoder *decoder, const json_t *data,
 }
 
 static bool value_tensor_object(const struct decoder *decoder, const json_t *json, const char *pointer,
-                                enum value_tensor_kind kind, struct tensor *tensor) {
+                                enum value_tensor_kind kind, size_t least, size_t most, struct tensor *tensor) {
     const json_t *data = value_member(json, "data"), *b64 = value_member(json, "b64");
     const char *name;
     json_t *member;
@@ -200,7 +208,7 @@ static bool value_tensor_object(const struct decoder *decoder, const json_t *jso
                   data == NULL ? "neither \"data\" nor \"b64\"" : "both \"data\" and \"b64\"");
         return error_expected(decoder->error, "%s", value_tensor_wanted);
     }
-    if (!value_tensor_shape(decoder, json, pointer, tensor))
+    if (!value_tensor_shape(decoder, json, pointer, least, most, tensor))
         return false;
     return data != NULL ? value_tensor_data(decoder, data, pointer, kind, tensor)
                         : value_b64(decoder, json, pointer, kind, tensor);
@@ -225,19 +233,21 @@ static bool value_tensor_not_numbers(const struct decoder *decoder, const json_t
 
 bool value_tensor(const struct decoder *decoder, const json_t *json, const char *pointer, enum value_tensor_kind kind,
                   struct tensor *tensor) {
+    return value_tensor_ranks(decoder, json, pointer, kind, 1, TENSOR_RANK_USUAL, tensor);
+}
+
+bool value_tensor_ranks(const struct decoder *decoder, const json_t *json, const char *pointer,
+                        enum value_tensor_kind kind, size_t least, size_t most, struct tensor *tensor) {
     struct tensor read = {0};
     const struct scan_item *item = value_item(decoder, json);
     if (json_is_object(json)) {
-        if (!value_tensor_object(decoder, json, pointer, kind, &read))
+        if (!value_tensor_object(decoder, json, pointer, kind, least, most, &read))
             return false;
     } else if (item != NULL && !item->is_text && item->rank > 0) {
         if (!value_tensor_item(decoder, item, pointer, kind))
             return false;
-        if (item->rank > TENSOR_RANK_MAX) {
-            error_set(decoder->error, ERROR_WRONG_RANK, pointer, "%s has %zu axes; a tensor has 1 to 4.", pointer + 1,
-                      item->rank);
-            return error_received(decoder->error, "%zu axes", item->rank);
-        }
+        if (item->rank > most)
+            return value_tensor_too_many_axes(decoder, pointer, item->rank, most);
         read = (struct tensor){.data = item->values, .rank = item->rank, .count = item->count};
         memcpy(read.shape, item->shape, item->rank * sizeof *read.shape);
     } else if (json_is_array(json) && item == NULL) {

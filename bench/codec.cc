@@ -251,7 +251,7 @@ void whole(std::size_t rows, std::size_t cols) {
     encode.decimals = -1;
     encode.rank = 2;
     encode.shape[0] = encode.rows = rows;
-    encode.shape[1] = encode.cols = cols;
+    encode.shape[1] = cols;
     const std::size_t block = 32;
     std::vector<char> out(encode_size(&encode, block));
     double size = static_cast<double>(body.size());

@@ -33,7 +33,6 @@
     X(MEMORY_LIMIT, "memory_limit", "The request needs more memory than its limit")                                    \
     X(HEADER_TOO_LARGE, "header_too_large", "The request's head is over its limit")                                    \
     X(UNKNOWN_MEMBER, "unknown_member", "A member is not known")                                                       \
-    X(NOT_SUPPORTED, "not_supported_yet", "Not supported yet")                                                         \
     X(MISSING_MEMBER, "missing_member", "A member is missing")                                                         \
     X(CONFLICT, "conflicting_members", "Two members contradict each other")                                            \
     X(WRONG_ROUTE, "wrong_route", "The member belongs to another route")                                               \

@@ -13,8 +13,7 @@
 #include <string.h>
 
 static struct encode encode_of(enum dtype dtype, size_t rank, const size_t *shape) {
-    struct encode encode = {
-        .dtype = dtype, .written = dtype, .decimals = -1, .rank = rank, .rows = 1, .cols = shape[rank - 1]};
+    struct encode encode = {.dtype = dtype, .written = dtype, .decimals = -1, .rank = rank, .rows = 1};
     for (size_t axis = 0; axis < rank; axis++) {
         encode.shape[axis] = shape[axis];
         encode.rows *= axis + 1 < rank ? shape[axis] : 1;

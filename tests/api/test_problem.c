@@ -25,7 +25,6 @@ static const struct {
     {ERROR_METHOD_NOT_ALLOWED, "/problems/x", "{}", NULL},
     {ERROR_TOO_MANY_ELEMENTS, self, "{\"inputs\": {\"shape\": [1000000,1000000], \"data\": [1]}}", "/inputs/shape"},
     {ERROR_UNKNOWN_MEMBER, self, "{\"inputs\": [[1]], \"masks\": 1}", "/masks"},
-    {ERROR_NOT_SUPPORTED, self, "{\"inputs\": [[1]], \"seed\": 1}", "/seed"},
     {ERROR_MISSING_MEMBER, self, "{}", "/inputs"},
     {ERROR_CONFLICT, any, "{\"inputs\": [[1]], \"query\": [[1]]}", "/query"},
     {ERROR_WRONG_ROUTE, self, "{\"query\": [[1]]}", "/query"},

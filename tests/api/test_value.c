@@ -159,7 +159,7 @@ Test(value, a_tensor_object_that_is_none_says_why) {
         {"{\"inputs\":{\"shape\":[0,2],\"data\":[1]}}", "empty_axis", "/inputs/shape/0"},
         {"{\"inputs\":{\"shape\":[1,1.5],\"data\":[1]}}", "out_of_range", "/inputs/shape/1"},
         {"{\"inputs\":{\"shape\":[1,-1],\"data\":[1]}}", "out_of_range", "/inputs/shape/1"},
-        {"{\"inputs\":{\"shape\":[1,1,1,1,1],\"data\":[1]}}", "wrong_rank", "/inputs/shape"},
+        {"{\"inputs\":{\"shape\":[1,1,1,1,1],\"data\":[1]}}", "wrong_rank", "/inputs"},
         {"{\"inputs\":{\"shape\":[[1,1]],\"data\":[1]}}", "wrong_type", "/inputs/shape"},
         {"{\"inputs\":{\"shape\":[],\"data\":[1]}}", "wrong_type", "/inputs/shape"},
         {"{\"inputs\":{\"shape\":2,\"data\":[1]}}", "wrong_type", "/inputs/shape"},

@@ -180,7 +180,11 @@ MEMBERS = [
 
 SHAPES = [
     Wrong("inputs of rank 1", SELF, {"inputs": [1, 2]}, "wrong_rank", "/inputs", "1", "2"),
-    Wrong("inputs of rank 5", SELF, {"inputs": [[[[[1]]]]]}, "wrong_rank", "/inputs", "5"),
+    Wrong("inputs of rank 5", SELF, {"inputs": [[[[[1]]]]]}, "wrong_rank", "/inputs", "5", "attention_axes"),
+    Wrong("inputs of rank 9", SELF, {"inputs": filled((1,) * 9), "attention_axes": [1]}, "wrong_rank", "/inputs", "9",
+          "8"),
+    Wrong("a shape of rank 9", SELF, {"inputs": {"shape": [1] * 9, "data": [1]}, "attention_axes": [1]}, "wrong_rank",
+          "/inputs/shape", "9", "8"),
     Wrong("query and key of different features", CROSS, {"query": [[1, 2, 3]], "context": [[1, 2]]}, "shape_mismatch",
           ("/context", "/query"), "3", "2"),
     Wrong("query and key given apart, of different features", ANY, {"query": [[1, 2, 3]], "key": [[1, 2]]},
@@ -679,9 +683,49 @@ SCORES = [
           "lse", "softmax"),
 ]
 
-LATER = [Wrong(f"{name} is refused as not supported yet", ANY, two(**{name: value}), "not_supported_yet", f"/{name}",
-               name)
-         for name, value in (("attention_axes", [1]),)]
+PLANES = filled((2, 3, 4, 2))
+
+
+def axes(*named, inputs=None, **members):
+    return dict({"inputs": inputs or PLANES, "attention_axes": list(named)}, **members)
+
+
+AXES = [
+    Wrong("the batch attended over", SELF, axes(0), "out_of_range", "/attention_axes/0", "0", "batch", "1 to 2"),
+    Wrong("the features attended over", SELF, axes(1, 3), "out_of_range", "/attention_axes/1", "3", "features"),
+    Wrong("the features from the end", SELF, axes(-1), "out_of_range", "/attention_axes/0", "-1", "features"),
+    Wrong("the batch from the end", SELF, axes(-4), "out_of_range", "/attention_axes/0", "-4", "batch"),
+    Wrong("an axis that is not there", SELF, axes(5), "out_of_range", "/attention_axes/0", "5", "4 axes"),
+    Wrong("an axis beyond any", SELF, axes(9), "out_of_range", "/attention_axes/0", "9"),
+    Wrong("an axis twice", SELF, axes(2, 1, 2), "out_of_range", "/attention_axes/2", "2", "named before"),
+    Wrong("an axis twice from either end", SELF, axes(2, -2), "out_of_range", "/attention_axes/1", "-2",
+          "named before"),
+    Wrong("more axes than any tensor has", SELF, axes(1, 2, 3, 4, 5, 6, 7), "out_of_range", "/attention_axes", "7",
+          "6"),
+    Wrong("six axes of a tensor of three", SELF, axes(1, 1, 1, 1, 1, 1, inputs=filled((1, 2, 2))), "out_of_range",
+          "/attention_axes/1", "named before"),
+    Wrong("half an axis", SELF, axes(1.5), "out_of_range", "/attention_axes/0", "1.5"),
+    Wrong("an axis as a number that is none", SELF, {"inputs": PLANES, "attention_axes": 3}, "out_of_range",
+          "/attention_axes", "features"),
+    Wrong("no axes", SELF, axes(), "wrong_type", "/attention_axes", "[1,2]"),
+    Wrong("axes in a string", SELF, {"inputs": PLANES, "attention_axes": "1"}, "wrong_type", "/attention_axes"),
+    Wrong("axes true", SELF, {"inputs": PLANES, "attention_axes": [True]}, "wrong_type", "/attention_axes"),
+    Wrong("axes in two arrays", SELF, {"inputs": PLANES, "attention_axes": [[1]]}, "wrong_type", "/attention_axes"),
+    Wrong("attention_axes for two axes", SELF, axes(1, inputs=TWO), "wrong_rank", "/inputs", "2 axes", "3 to 8"),
+    Wrong("attention_axes for keys of another rank", CROSS,
+          {"query": PLANES, "context": filled((2, 4, 2)), "attention_axes": [1]}, "wrong_rank", "/context", "3 axes"),
+    Wrong("other axes that are not equal", CROSS,
+          {"query": PLANES, "context": filled((2, 5, 4, 2)), "attention_axes": [2]}, "shape_mismatch", "/context",
+          "Axis 1", "5", "3"),
+    Wrong("values for other keys", ANY,
+          {"query": PLANES, "key": filled((2, 3, 4, 2)), "value": filled((2, 4, 3, 2)), "attention_axes": [1, 2]},
+          "shape_mismatch", "/value", "Axis 1", "4", "3"),
+    Wrong("a mask for the axes apart", MASKED, axes(1, 2, mask=filled((3, 4, 3, 4), 1)), "shape_mismatch", "/mask", "12"),
+    Wrong("heads that do not divide the last axis", MULTI, axes(1, num_heads=3), "shape_mismatch", "/num_heads", "3",
+          "2 features"),
+    Wrong("multi-head of four axes needs num_heads with attention_axes", MULTI, axes(1), "missing_member",
+          "/num_heads", "num_heads"),
+]
 
 MERGE = "/v1/attention/merge"
 PART = {"output": TWO, "lse": [0.5, 0.25]}
@@ -749,5 +793,4 @@ JOINING = [
 
 TABLES = {"syntax": SYNTAX, "bodies": BODIES, "members": MEMBERS, "shapes": SHAPES, "masks": MASKS, "values": VALUES,
           "base64": BASE64, "routes": ROUTES, "tokens": TOKENS, "projections": PROJECTIONS, "sides": SIDES,
-          "drawn": DRAWN, "scores": SCORES, "later": LATER,
-          "joining": JOINING}
+          "drawn": DRAWN, "scores": SCORES, "joining": JOINING, "axes": AXES}
