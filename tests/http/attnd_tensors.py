@@ -47,6 +47,11 @@ def single(number):
     return struct.unpack("<f", struct.pack("<f", number))[0]
 
 
+def rounded(number, dtype):
+    """The nearest number of this dtype, as a float."""
+    return unpack(pack([number], dtype), dtype)[0]
+
+
 def to_bfloat16(number):
     """The upper half of the float32, rounded half to even, as 16 bits."""
     bits = struct.unpack("<I", struct.pack("<f", number))[0]
