@@ -63,7 +63,8 @@ def check_drawn(name, got, right, request):
     slack = 0.5000001 * 10.0 ** -request["decimals"] if request.get("decimals") is not None else None
     for a, b in zip(tensors.flatten(got), tensors.flatten(right)):
         due = tensors.rounded(b, dtype)
-        expect(tensors.rounded(a, dtype) == due if slack is None else abs(a - due) <= slack, f"{name} holds {a}, not {due}")
+        expect(tensors.rounded(a, dtype) == due if slack is None else
+               abs(a - due) <= slack + 2.0 ** -52 * abs(due), f"{name} holds {a}, not {due}")
 
 
 def check_tensor(name, value, right, dtype, request, factor):

@@ -18,13 +18,14 @@ OPTIONS = {"softcap": 0.2, "alibi": 0.2, "sinks": 0.2, "rotary": 0.25, "past_key
 
 
 def make(seed, route=None, dtype=None, rank=None, parts=None, heads=None, maps=None, forms=None, extras=True,
-         normalize=None, options=None):
-    """A request, its route and the right answer. None leaves a choice open; `options` are names that must be there."""
+         normalize=None, options=(), without=()):
+    """A request, its route and the right answer. None leaves a choice open; of the members and options named here, those in
+    `options` must be there and those in `without` must not."""
     for attempt in range(200):
         draw = Draw(f"{seed}/{attempt}")
         chosen, request = draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, normalize,
-                                       options or ())
-        if any(option not in request for option in options or () if option != "bias_k"):
+                                       options, without)
+        if any(request.get(name) is None for name in options if name != "bias_k"):
             continue
         answer = reference.evaluate(request, chosen.endswith("masked"))
         if answer.condition <= 20:
@@ -32,10 +33,11 @@ def make(seed, route=None, dtype=None, rank=None, parts=None, heads=None, maps=N
     raise ValueError(f"no well-conditioned request for seed {seed}")
 
 
-def draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, normalize, forced):
+def draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, normalize, forced, without):
     options = {name for name, share in OPTIONS.items() if name in forced or draw.chance(share)}
     if not extras:
         options = set(forced)
+    options -= set(without)
     if "bias_k" in forced:
         maps, heads = "state_dict", heads or draw.count(1, 4)
     if route is None:
@@ -94,7 +96,7 @@ def draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, no
         wanted = [stage for stage in offered if draw.chance(0.6)] or ["weights"]
         draw.random.shuffle(wanted)
         request["return"] = wanted
-    items = list(request.items())
+    items = [(name, value) for name, value in request.items() if name not in without]
     draw.random.shuffle(items)
     return "/v1/attention" + ("/" + route if route else ""), dict(items)
 

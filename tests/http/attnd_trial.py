@@ -15,6 +15,7 @@ def run(connection, seed, name, count, held):
 
 
 def one(connection, seed, held):
+    """One request; the names of its members."""
     route, request, answer = requests.make(seed, **held)
     response = connection.post(route, request)
     try:
@@ -25,6 +26,7 @@ def one(connection, seed, held):
         again = connection.post(route, small)
         raise Failure(f"{error}\n      seed {seed}\n      {curl(route, small)}\n      {complaint(route, small, again)}\n"
                       f"      got {excerpt(again.body, 1500)}") from None
+    return [name for name, value in request.items() if value is not None]
 
 
 def checked(connection, route, request, factor=1.0):
