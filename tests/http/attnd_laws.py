@@ -135,13 +135,13 @@ def between(array, rank, begin, end):
 def merges_as_the_reference(connection, seed):
     """Any parts of any shape, with rows that have no keys."""
     draw = requests.Draw(seed)
-    shape = [draw.count(1, 3) for _ in range(draw.count(1, 4))]
+    shape = [draw.count(1, 3) for _ in range(draw.count(0, 3))]
     width = draw.count(1, 4)
     request = {"dtype": draw.choose("float32", "float64"), "parts": []}
     for _ in range(draw.count(1, 4)):
         log = tensors.each(draw.array(*shape), lambda x: None if draw.chance(0.2) else x * draw.choose(1, 1, 100))
         output = draw.array(*shape, width)
-        if draw.chance(0.3):
+        if shape and draw.chance(0.3):
             log = tensors.encode(tensors.each(log, lambda x: float("-inf") if x is None else x), "float64")
             output = draw.written(output)
         request["parts"].append({"output": output, "lse": log})
