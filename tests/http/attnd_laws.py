@@ -81,9 +81,9 @@ def cache_continues(connection, seed):
     draw = requests.Draw(seed)
     heads, size, batch = draw.count(1, 3), 2 * draw.count(1, 3), draw.count(1, 2)
     features = draw.count(1, 5)
-    first, second = draw.count(1, 4), draw.count(1, 4)
+    first, second = (draw.count(70, 140), draw.count(1, 70)) if draw.chance(0.05) else (draw.count(1, 4), draw.count(1, 4))
     rows = draw.array(batch, first + second, features)
-    common = {"num_heads": heads, "mask": draw.choose("causal", {"causal": True, "window": [draw.count(0, 3), 0]}),
+    common = {"num_heads": heads, "mask": draw.choose("causal", {"causal": True, "window": [draw.count(0, 3) * 30, 0]}),
               "dtype": draw.choose("float32", "float64"),
               "return": ["weights", "lse", "output", "present_key", "present_value"],
               "projections": {name: {"weight": draw.weight(features, heads * size)} for name in ("query", "key", "value")}}
@@ -106,10 +106,13 @@ def parts_merge_to_the_whole(connection, seed):
     draw = requests.Draw(seed)
     rank = draw.choose(2, 3, 4)
     outer = {2: (), 3: (draw.count(1, 3),), 4: (draw.count(1, 2), draw.count(1, 3))}[rank]
-    queries, keys, size, value_size = draw.count(1, 5), draw.count(2, 9), draw.count(1, 4), draw.count(1, 4)
+    keys = draw.count(300, 700) if draw.chance(0.1) else draw.count(2, 9)
+    queries, size, value_size = draw.count(1, 5), draw.count(1, 4), draw.count(1, 4)
     dtype, encoding = draw.choose("float32", "float64"), draw.choose("json", "b64")
     attend = draw.booleans(queries, keys, share=0.5)
     common = {"query": draw.array(*outer, queries, size), "return": ["lse", "output"], "dtype": dtype}
+    if draw.chance(0.3):
+        common["softcap"] = 1.5
     key, value = draw.array(*outer, keys, size), draw.array(*outer, keys, value_size)
     cuts = sorted({0, keys, *(draw.count(0, keys) for _ in range(3))})
     parts = []

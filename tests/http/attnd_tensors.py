@@ -48,8 +48,11 @@ def single(number):
 
 
 def rounded(number, dtype):
-    """The nearest number of this dtype, as a float."""
-    return unpack(pack([number], dtype), dtype)[0]
+    """The nearest number of this dtype, as a float; an infinity beyond them."""
+    try:
+        return unpack(pack([number], dtype), dtype)[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 def to_bfloat16(number):

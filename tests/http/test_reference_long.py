@@ -19,8 +19,8 @@ SHARE = 0.01
 FAILURES = 3
 MEMBERS = ("num_heads", "num_kv_heads", "projections", "scale", "softcap", "mask", "alibi", "sinks", "normalize", "rotary",
            "past_key", "past_value", "add_zero_attn", "attention_axes", "gate", "fully_masked", "average_heads", "add_norm",
-           "return", "dtype", "decimals", "encoding", "seed", "tokens", "query_tokens", "key_tokens", "embeddings", "pad_token",
-           "inputs", "query", "key", "value", "context")
+           "return", "dtype", "decimals", "encoding", "seed", "tokens", "query_tokens", "key_tokens", "embeddings",
+           "pad_token", "inputs", "query", "key", "value", "context")
 
 
 def work(port, seed, numbers, results):

@@ -24,7 +24,8 @@ FAMILIES = [
     ("past_key and past_value", 40, {"options": ["past_key"]}),
     ("add_zero_attn", 30, {"options": ["add_zero_attn"]}),
     ("state_dict with bias_k and bias_v", 30, {"options": ["bias_k"]}),
-    ("bias_k, add_zero_attn and a cache: their keys in this order", 20, {"options": ["bias_k", "add_zero_attn", "past_key"]}),
+    ("bias_k, add_zero_attn and a cache: their keys in this order", 20,
+     {"options": ["bias_k", "add_zero_attn", "past_key"]}),
     ("gate", 30, {"options": ["gate"]}),
     ("gate, output projection and add_norm: in this order", 20, {"options": ["gate", "add_norm"], "maps": "in_out"}),
     ("attention_axes", 40, {"options": ["attention_axes"]}),
@@ -33,7 +34,8 @@ FAMILIES = [
     ("dtype float16", 40, {"dtype": "float16"}),
     ("dtype bfloat16", 40, {"dtype": "bfloat16"}),
     ("rotary with a cache", 30, {"options": ["rotary", "past_key"]}),
-    ("rotary and alibi with lengths, causal and align", 30, {"options": ["rotary", "alibi"], "parts": ["lengths", "causal"]}),
+    ("rotary and alibi with lengths, causal and align", 30,
+     {"options": ["rotary", "alibi"], "parts": ["lengths", "causal"]}),
     ("softcap, alibi, sinks and rotary with causal and window", 30,
      {"options": ["softcap", "alibi", "sinks", "rotary"], "parts": ["causal", "window"]}),
     ("a cache with every part of the mask", 30,
@@ -121,7 +123,8 @@ def extra_keys_come_last(connection):
     """Zero queries give equal weights: to the past, the new, bias_k's and the zero key, seen by every query."""
     eye = [[1, 0], [0, 1]]
     request = {"inputs": [[0, 0], [0, 0]], "num_heads": 1, "add_zero_attn": True, "mask": "causal",
-               "past_key": [[[[1, 1]]]], "past_value": [[[[6, 0]]]], "return": ["masked", "weights", "output", "present_value"],
+               "past_key": [[[[1, 1]]]], "past_value": [[[[6, 0]]]],
+               "return": ["masked", "weights", "output", "present_value"],
                "projections": {"state_dict": {"in_proj_weight": eye * 3, "out_proj.weight": eye, "bias_k": [[[9, 9]]],
                                               "bias_v": [[[0, 12]]]}}}
     answer = checked(connection, "/v1/attention/self", request)
@@ -141,9 +144,11 @@ def gate_by_hand(connection):
 def axes_as_keras_has_them(connection):
     """[B,H,W,C] over both axes gives [B,N,H,W,H,W]; over one, the other stays before the heads."""
     inputs = [[[[0.1 * (i + 2 * j + c) for c in range(2)] for j in range(3)] for i in range(2)] for _ in range(2)]
-    for attended, heads, weights, lse in (([1, 2], 1, [2, 1, 2, 3, 2, 3], [2, 1, 2, 3]), ([1], 2, [2, 3, 2, 2, 2], [2, 3, 2, 2]),
-                                          ([2], None, [2, 2, 3, 3], [2, 2, 3]), ([1, 2], None, [2, 2, 3, 2, 3], [2, 2, 3])):
-        request = {"inputs": inputs, "attention_axes": attended, "num_heads": heads, "return": ["weights", "lse", "output"]}
+    for attended, heads, weights, lse in (
+            ([1, 2], 1, [2, 1, 2, 3, 2, 3], [2, 1, 2, 3]), ([1], 2, [2, 3, 2, 2, 2], [2, 3, 2, 2]),
+            ([2], None, [2, 2, 3, 3], [2, 2, 3]), ([1, 2], None, [2, 2, 3, 2, 3], [2, 2, 3])):
+        request = {"inputs": inputs, "attention_axes": attended, "num_heads": heads,
+                   "return": ["weights", "lse", "output"]}
         answer = checked(connection, "/v1/attention", request)
         expect(answer["shape"] == {"weights": weights, "lse": lse, "output": [2, 2, 3, 2]}, f"{answer['shape']}")
 
@@ -151,7 +156,8 @@ def axes_as_keras_has_them(connection):
 def weights_that_torch_draws(connection):
     """The first numbers of torch.manual_seed(123): torch.rand gives 0.2961, 0.5166, 0.2517, 0.6886, 0.0740, 0.8665."""
     generator = twister.Generator(123)
-    near([(generator.word() & 0xffffff) / (1 << 24) for _ in range(6)], [0.2961, 0.5166, 0.2517, 0.6886, 0.0740, 0.8665], 6e-5)
+    near([(generator.word() & 0xffffff) / (1 << 24) for _ in range(6)],
+         [0.2961, 0.5166, 0.2517, 0.6886, 0.0740, 0.8665], 6e-5)
     request = {"inputs": [[1, 2, 3]], "projections": {"init": "torch.nn.Linear", "features": 2}, "seed": 123,
                "return": ["projections", "query"]}
     answer = checked(connection, "/v1/attention/self", request)

@@ -93,12 +93,13 @@ def keras():
     named = {variable.path.split("/", 1)[1]: numpy.asarray(variable) for variable in layer.variables}
 
     def dense(name, rows):
-        return {"weight": named[name + "/kernel"].reshape(rows, -1).tolist(), "bias": named[name + "/bias"].reshape(-1).tolist()}
+        return {"weight": named[name + "/kernel"].reshape(rows, -1).tolist(),
+                "bias": named[name + "/bias"].reshape(-1).tolist()}
     request = {"inputs": inputs, "attention_axes": [1, 2], "num_heads": 2, "gate": dense("gate", 4),
                "projections": {"query": dense("query", 4), "key": dense("key", 4), "value": dense("value", 4),
                                "output": dense("attention_output", 4)}}
-    yield case("keras-multi-head-attention-axes-gate", f"keras.layers.MultiHeadAttention of Keras {peer.__version__}.", request,
-               {"weights": numpy.asarray(weights), "output": numpy.asarray(output)})
+    yield case("keras-multi-head-attention-axes-gate", f"keras.layers.MultiHeadAttention of Keras {peer.__version__}.",
+               request, {"weights": numpy.asarray(weights), "output": numpy.asarray(output)})
 
 
 def jax():
