@@ -42,7 +42,7 @@ def draw_request(draw, route, dtype, rank, parts, heads, maps, forms, extras, no
         maps, heads = "state_dict", heads or draw.count(1, 4)
     if route is None:
         route = draw.choose("self", "masked", "cross", "", *["multi-head"] * (heads != 0))
-    if rank is not None or {"embeddings", "past_key"} & options:
+    if rank is not None or "embeddings" in options:
         options.discard("attention_axes")
     unsplit = {"gate", "add_norm", "embeddings", "bias_k"} & set(forced) or maps not in (None, "none")
     rank = 3 if "attention_axes" in options else rank or draw.choose(1, 2, 2, 3, 3, *[4] * (not unsplit))

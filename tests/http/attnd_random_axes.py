@@ -14,7 +14,7 @@ class Folding:
         self.rank = draw.choose(4, 4, 5)
         inner = range(1, self.rank - 1)
         count = draw.count(1, len(inner))
-        self.attended = sorted(draw.random.sample(list(inner), count))
+        self.attended = draw.random.sample(list(inner), count)  # in any order
         self.outer = {axis: draw.count(1, 2) for axis in range(self.rank - 1) if axis not in self.attended}
         self.query = {axis: draw.count(1, 3 if count == 1 else 2) for axis in self.attended}
         self.key = {axis: draw.count(1, 3 if count == 1 else 2) for axis in self.attended} if apart else self.query
@@ -32,4 +32,5 @@ class Folding:
                 back = [order.index(axis) for axis in range(self.rank)]
                 flat = reference.permuted(tensors.flatten(request[name]), moved, back)
                 request[name] = tensors.nest(flat, [moved[place] for place in back])
-        request["attention_axes"] = list(self.attended)
+        named = [axis - self.rank if draw.chance(0.2) else axis for axis in self.attended]
+        request["attention_axes"] = named[0] if len(named) == 1 and draw.chance(0.5) else named

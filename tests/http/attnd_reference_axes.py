@@ -1,5 +1,7 @@
 """attention_axes, naively: the attended axes become one axis, all others join the batch, and back again."""
 
+import math
+
 import attnd_tensors as tensors
 
 SOURCES = ("inputs", "query", "key", "value", "context")
@@ -32,14 +34,15 @@ def fold(request):
 
 
 def parted(axes, rank):
-    """The attended axes, ascending, and all others but the features."""
-    attended = sorted(axis % rank for axis in ([axes] if isinstance(axes, int) else axes))
+    """The attended axes, in the order in which they are named, and all others but the features."""
+    attended = [axis % rank for axis in ([axes] if isinstance(axes, int) else axes)]
     return attended, [axis for axis in range(rank - 1) if axis not in attended]
 
 
 def unfold(name, array, query, key, attended, others, has_heads, averaged):
     """Keras: scores are [B, other axes…, heads, attended axes of the query…, those of the keys…], outputs have the
-    query's axes. The contract is silent on the other results; they follow the scores."""
+    query's axes. The contract is silent on the other results; they follow the scores. Keys that come from elsewhere, such
+    as a cache, have no such axes: then all keys stay one axis."""
     if name in ("present_key", "present_value"):
         return array
     shape, flat = tensors.shape_of(array), tensors.flatten(array)
@@ -51,8 +54,9 @@ def unfold(name, array, query, key, attended, others, has_heads, averaged):
         moved = outer + rows + shape[-1:]
         return tensors.nest(permuted(flat, moved, back), [moved[axis] for axis in back])
     inner = [shape[1]] if has_heads and not (averaged and name == "weights") else []
-    last = [] if name == "lse" else \
-        [key[axis] for axis in attended] if name in ("scores", "capped", "masked", "weights") else shape[-1:]
+    last = [] if name == "lse" else shape[-1:]
+    if name in ("scores", "capped", "masked", "weights") and math.prod(key[axis] for axis in attended) == shape[-1]:
+        last = [key[axis] for axis in attended]
     return tensors.nest(flat, outer + inner + rows + last)
 
 
