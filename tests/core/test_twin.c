@@ -143,25 +143,37 @@ static void random_case(struct fixture *fixture, struct random *random) {
 
 /* How far a row may lie from the twin's: a share of its scale. That of weights is their largest; that of scores no less
  * than their products', which are near 1 and may cancel; and with normalize sum every error is divided by a sum that
- * may have cancelled, which is told by the weights' size. */
-static double row_tolerance(const struct attention *attention, enum attention_stage stage, const double *row,
-                            size_t count) {
+ * may have cancelled, which is told by the weights' size. `uncapped`: the largest score before a softcap, which
+ * makes scores small but not what they are off by. */
+static double row_tolerance(const struct attention *attention, enum attention_stage stage, double uncapped,
+                            const double *row, size_t count) {
     double share = attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12, most = 0, size = 0;
     for (size_t i = 0; i < count; i++) {
         most = fmax(most, isfinite(row[i]) ? fabs(row[i]) : 0);
         size += isfinite(row[i]) ? fabs(row[i]) : 0;
     }
     if (stage < ATTENTION_WEIGHTS || attention->normalize == ATTENTION_NONE)
-        return share * (most + 0.1);
+        return share * (most + uncapped + 0.1);
     if (attention->sinks)
         most = fmax(most, 1 - size); /* the sink's share counts among the weights */
-    return attention->normalize == ATTENTION_SUM ? share * (most + 1) * (size + 1) : share * most;
+    return attention->normalize == ATTENTION_SUM ? share * (most + uncapped + 1) * (size + 1) : share * most;
 }
 
 /* Values lie between −1 and 1: an output's scale is the sum of the weights. */
 static double heads_tolerance(const struct attention *attention, double row, size_t keys) {
     double share = attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12;
     return attention->normalize == ATTENTION_SOFTMAX ? share : row * (double)keys;
+}
+
+/* The largest |score| of a row before softcap; 0 where there is none. */
+static double uncapped_most(const struct attention *attention, size_t batch, size_t head, size_t query, double *row) {
+    double most = 0;
+    if (attention->softcap == 0)
+        return 0;
+    twin_row(attention, ATTENTION_SCORES, batch, head, query, row, NULL);
+    for (size_t j = 0; j < attention->key.rows; j++)
+        most = fmax(most, fabs(row[j]));
+    return most;
 }
 
 static void compare_row(uint64_t seed, const char *what, double tolerance, const double *is, const double *expected,
@@ -177,9 +189,10 @@ static void compare_case(uint64_t seed, struct fixture *fixture, enum attention_
     size_t cols = attention->value.cols, rows = attention->query.batch * heads * queries;
     double *row = fixture_take(fixture, keys, sizeof *row), *outputs = fixture_take(fixture, cols, sizeof *outputs);
     for (size_t i = 0; i < rows; i++) {
+        double uncapped = uncapped_most(attention, i / queries / heads, i / queries % heads, i % queries, row);
         double lse = twin_row(attention, stage == ATTENTION_OUTPUT ? ATTENTION_WEIGHTS : stage, i / queries / heads,
                               i / queries % heads, i % queries, row, outputs);
-        double tolerance = row_tolerance(attention, stage, row, keys);
+        double tolerance = row_tolerance(attention, stage, uncapped, row, keys);
         if (stage >= ATTENTION_WEIGHTS && attention->lse)
             compare_row(seed, "lse", (attention->dtype == DTYPE_FLOAT32 ? 2e-5 : 1e-12) * (fabs(lse) + 1),
                         fixture->lse + i, &lse, 1);

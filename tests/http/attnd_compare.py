@@ -9,7 +9,10 @@ from attnd_client import excerpt, expect
 
 ORDER = ("dtype", "shape", "tokens", "query_tokens", "key_tokens", "fully_masked", "query", "key", "value", "scores",
          "capped", "masked", "weights", "lse", "heads", "present_key", "present_value", "projections", "output")
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+# What a result may be off by: a share of its row's scale, and for the dtypes that are only answered in, a share of the
+# number itself, half a unit of its last place, and half the smallest step that there is.
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-5, "bfloat16": 2e-5}
+ROUNDING = {"float16": (2.0 ** -11 * 1.01, 2.0 ** -25 * 1.01), "bfloat16": (2.0 ** -8 * 1.01, 0.0)}
 
 
 def check_answer(request, response, answer, factor=1.0):
@@ -30,25 +33,53 @@ def check_answer(request, response, answer, factor=1.0):
         expect(members["fully_masked"] == answer.fully_masked[:100],
                f"fully_masked {members['fully_masked']}, not {answer.fully_masked[:100]}")
     for name in results:
+        if name == "projections":
+            check_projections(members, answer.drawn, request)
+            continue
         right = answer.results[name]
         expect(members["shape"][name] == tensors.shape_of(right),
                f"shape of {name} {members['shape'][name]}, not {tensors.shape_of(right)}")
         check_tensor(name, members[name], right, dtype, request, factor)
     if request.get("encoding") != "b64":
-        check_texts(response.body, members, results, dtype, request.get("decimals"))
+        check_texts(response.body, [name for name in results if name != "projections"], dtype, request.get("decimals"))
+
+
+def check_projections(members, drawn, request):
+    """What projections.init drew: the parameters of nn.Linear in torch's layout, in float32 bit for bit."""
+    got = members["projections"]
+    expect(list(got) == [*drawn, "layout"] and got["layout"] == "out_in", f"projections has {list(got)}")
+    for name, (weight, bias) in drawn.items():
+        parts = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        expect(list(got[name]) == list(parts), f"projections.{name} has {list(got[name])}, not {list(parts)}")
+        for part, right in parts.items():
+            shape = members["shape"]["projections"][name][part]
+            expect(shape == tensors.shape_of(right), f"shape of projections.{name}.{part} {shape}")
+            check_drawn(f"projections.{name}.{part}", tensors.read(got[name][part]), right, request)
+
+
+def check_drawn(name, got, right, request):
+    dtype = request.get("dtype") or "float32"
+    expect(tensors.shape_of(got) == tensors.shape_of(right), f"{name} is nested as {tensors.shape_of(got)}")
+    slack = 0.5000001 * 10.0 ** -request["decimals"] if request.get("decimals") is not None else None
+    for a, b in zip(tensors.flatten(got), tensors.flatten(right)):
+        due = tensors.rounded(b, dtype)
+        expect(tensors.rounded(a, dtype) == due if slack is None else
+               abs(a - due) <= slack + 2.0 ** -52 * abs(due), f"{name} holds {a}, not {due}")
 
 
 def check_tensor(name, value, right, dtype, request, factor):
-    if request.get("encoding") == "b64":
+    is_packed = request.get("encoding") == "b64" and tensors.shape_of(right)  # the lse of one query is a bare number
+    if is_packed:
         expect(isinstance(value, dict) and value.get("dtype") == dtype and list(value) == ["shape", "dtype", "b64"],
                f"{name} is no b64 tensor of {dtype}: {excerpt(value)}")
         expect(value["shape"] == tensors.shape_of(right), f"{name}: shape {value['shape']} in its b64 tensor")
         got = tensors.read(value)
     else:
-        got = tensors.each(value, lambda x: -math.inf if x is None and name == "masked" else x)
+        got = tensors.each(value, lambda x: -math.inf if x is None and name in ("masked", "lse") else x)
     expect(tensors.shape_of(got) == tensors.shape_of(right), f"{name} is nested as {tensors.shape_of(got)}")
     tolerance = TOLERANCE[dtype] * factor
     slack = 0.5000001 * 10.0 ** -request["decimals"] if request.get("decimals") is not None else 0.0
+    share, step = ROUNDING.get(dtype, (0.0, 0.0))
     width = tensors.shape_of(right)[-1] if tensors.shape_of(right) else 1
     got_flat, right_flat = tensors.flatten(got), tensors.flatten(right)
     expect(len(got_flat) == len(right_flat), f"{name} holds {len(got_flat)} numbers, not {len(right_flat)}")
@@ -61,12 +92,14 @@ def check_tensor(name, value, right, dtype, request, factor):
                 expect(a == b, f"{name}[{place}] is {a}, not {b}")
                 continue
             expect(isinstance(a, (int, float)) and not isinstance(a, bool), f"{name}[{place}] is {a!r}")
-            expect(abs(a - b) <= tolerance * scale + slack,
-                   f"{name}[{place}] (flat) is {a}, not {b}: off by {abs(a - b):.3g}, allowed "
-                   f"{tolerance * scale + slack:.3g}")
+            if dtype in ROUNDING and request.get("decimals") is None:
+                a = tensors.rounded(a, dtype)  # the shortest text names it, and may lie beside it
+            allowed = tolerance * scale + slack + abs(b) * share + step
+            expect(abs(a - b) <= allowed,
+                   lambda: f"{name}[{place}] (flat) is {a}, not {b}: off by {abs(a - b):.3g}, allowed {allowed:.3g}")
 
 
-def check_texts(body, members, results, dtype, decimals):
+def check_texts(body, results, dtype, decimals):
     """The text of every number: exactly `decimals` decimals, or the fewest digits that read back to the same bits."""
     texts = json.loads(body, parse_float=Text, parse_int=Text)
     for name in results:
@@ -95,7 +128,7 @@ def check_shortest(name, text, dtype):
     if dtype == "float64":
         least = digits(repr(number))
     else:
-        expect(math.isfinite(tensors.single(number)), f"{name} holds {text}")
-        number = tensors.single(number)
-        least = next(n for n in range(1, 10) if tensors.single(float(f"{number:.{n - 1}e}")) == number)
+        number = tensors.rounded(number, dtype)
+        expect(math.isfinite(number), f"{name} holds {text}")
+        least = next(n for n in range(1, 10) if tensors.rounded(float(f"{number:.{n - 1}e}"), dtype) == number)
     expect(digits(text) <= least, f"{name} holds {text}, though {least} digits would do")

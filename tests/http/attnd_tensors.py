@@ -47,6 +47,14 @@ def single(number):
     return struct.unpack("<f", struct.pack("<f", number))[0]
 
 
+def rounded(number, dtype):
+    """The nearest number of this dtype, as a float; an infinity beyond them."""
+    try:
+        return unpack(pack([number], dtype), dtype)[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
+
+
 def to_bfloat16(number):
     """The upper half of the float32, rounded half to even, as 16 bits."""
     bits = struct.unpack("<I", struct.pack("<f", number))[0]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The figures that the project's origin notebooks print (tests/golden/seeds.json), through HTTP, each to its tolerance."""
+"""Recorded figures through HTTP, each to its tolerance: what the project's origin notebooks print (tests/golden/seeds.json)
+and what other implementations give for the options (tests/golden/options.json)."""
 
 import json
 import os
@@ -10,7 +11,7 @@ import attnd_reference as reference
 import attnd_tensors as tensors
 from attnd_client import Claims, Server, expect
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "seeds.json")
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
 
 
 def near(name, got, right, tolerance):
@@ -94,13 +95,19 @@ def keras_block(connection, case):
     compare.check_answer(request, response, reference.evaluate(packed))
 
 
+def load(name):
+    with open(os.path.join(GOLDEN, name), encoding="utf-8") as file:
+        return json.load(file)
+
+
 def main():
-    with open(GOLDEN, encoding="utf-8") as file:
-        golden = json.load(file)
+    golden, options = load("seeds.json"), load("options.json")
     claims = Claims()
     with Server() as server, server.connect(timeout=60) as connection:
         for case in golden["cases"]:
             claims.check(f"{case['name']}: the printed figures", a_case, connection, case)
+        for case in options["cases"]:
+            claims.check(f"{case['name']}: the recorded figures", a_case, connection, case)
         shapes = {case["name"]: case for case in golden["shapes"]}
         claims.check("every shapes entry is known here", lambda: expect(
             set(shapes) == {"coffee-padded-heads", "four-heads-of-two", "keras-block"}, f"{set(shapes)}"))

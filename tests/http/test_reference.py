@@ -11,9 +11,10 @@ import sys
 
 import attnd_compare as compare
 import attnd_random as requests
-import attnd_reference as reference
 import attnd_tensors as tensors
-from attnd_client import Claims, Failure, Server, excerpt, expect, problem
+import attnd_trial as trial
+from attnd_client import Claims, Server, expect, problem
+from attnd_trial import checked
 
 # One family a line: what the claim says, how many requests, and what make() is held to.
 FAMILIES = [
@@ -47,28 +48,6 @@ FAMILIES = [
                                    ("query_padding",), ("lengths", "window", "padding"),
                                    ("attend", "block", "bias", "multiply", "causal")], 0)
      for rank in [2 + rank % 3]]
-
-
-def a_family(connection, seed, name, count, held):
-    for number in range(count):
-        one_seed = f"{seed}/{name}/{number}"
-        route, request, answer = requests.make(one_seed, **held)
-        response = connection.post(route, request)
-        try:
-            compare.check_answer(request, response, answer)
-        except Failure as error:
-            raise Failure(f"{error}\n      seed {one_seed}\n      POST {route} "
-                          f"{json.dumps(request, ensure_ascii=False)}\n      got {excerpt(response.body, 1500)}") from None
-
-
-def checked(connection, route, request, factor=1.0):
-    response = connection.post(route, request)
-    try:
-        compare.check_answer(request, response, reference.evaluate(request, route.endswith("masked")), factor)
-    except Failure as error:
-        raise Failure(f"{error}\n      POST {route} {excerpt(json.dumps(request, ensure_ascii=False), 1500)}\n      got "
-                      f"{excerpt(response.body, 1500)}") from None
-    return response.json()
 
 
 def embeddings(connection, seed):
@@ -282,7 +261,7 @@ def main():
     with Server() as server, server.connect() as connection:
         for name, count, held in FAMILIES:
             if only in name:
-                claims.check(f"{name}, {int(count * factor)} requests", a_family, connection, seed, name,
+                claims.check(f"{name}, {int(count * factor)} requests", trial.run, connection, seed, name,
                              int(count * factor), held)
         for claim, function, *arguments in (
                 ("tokens are looked up in embeddings", embeddings, seed),
