@@ -4,6 +4,7 @@ The peers live in different places (tests/peers/environment.sh says why), so a t
 require("onnxruntime") at its top goes on in the first interpreter that has it, and where none has, ends with exit code 77,
 which ctest calls skipped."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -13,7 +14,15 @@ ROOT = os.path.normpath(os.path.join(HERE, "..", ".."))
 SKIPPED = 77
 sys.path.insert(1, os.path.join(HERE, "..", "http"))  # attnd_client and its companions
 
-HAS = "import pkgutil, sys; [pkgutil.resolve_name(name) for name in sys.argv[1:]]"
+PYTHONS = (os.path.join(ROOT, ".venv-peers", "bin", "python"), sys.executable, "/usr/bin/python3")
+LACKING = """
+import pkgutil, sys
+for name in sys.argv[1:]:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        print(name)
+"""
 
 
 def environment():
@@ -21,14 +30,24 @@ def environment():
     return os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+@functools.cache
+def lacking(python, names):
+    """Those of the names (modules, or what is in them) that an interpreter does not have."""
+    if not os.access(python, os.X_OK):
+        return list(names)
+    ended = subprocess.run([python, "-c", LACKING, *names], capture_output=True, text=True, check=False,
+                           env=environment())
+    return ended.stdout.split() if ended.returncode == 0 else list(names)
+
+
 def interpreter(*names):
-    """The first interpreter that has all names (modules, or what is in them), or None."""
-    for python in (os.path.join(ROOT, ".venv-peers", "bin", "python"), sys.executable, "/usr/bin/python3"):
-        if os.access(python, os.X_OK) and subprocess.run(
-                [python, "-c", HAS, *names], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
-                check=False).returncode == 0:
-            return python
-    return None
+    """The first interpreter that has all names, or None."""
+    return next((python for python in PYTHONS if not lacking(python, names)), None)
+
+
+def missing(*names):
+    """What the interpreter that has most of the names lacks."""
+    return min((lacking(python, names) for python in PYTHONS), key=len)
 
 
 def require(*names):
@@ -38,6 +57,6 @@ def require(*names):
         return
     python = interpreter(*names)
     if python is None:
-        print(f"skipped: no Python here has {asked}; tests/peers/environment.sh installs it")
+        print(f"skipped: no Python here has {' and '.join(missing(*names))}; tests/peers/environment.sh installs it")
         sys.exit(SKIPPED)
     os.execve(python, [python, *sys.argv], environment() | {"ATTND_PEERS_ASKED": asked})

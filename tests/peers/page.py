@@ -36,7 +36,8 @@ def needs(snippet):
     for node in ast.walk(ast.parse(snippet)):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                modules[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                top = alias.name.split(".")[0]
+                modules[alias.asname or top] = alias.name if alias.asname else top
                 names.add(alias.name)
         elif isinstance(node, ast.ImportFrom):
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
@@ -105,14 +106,14 @@ def main():
     claims, skipped = Claims(), 0
     with Server() as server:
         for page in given.pages:
-            for line, snippet, command, _ in pairs(page):
+            calls = [(line, snippet, needs(snippet), command) for line, snippet, command, _ in pairs(page)]
+            whole = peers.interpreter(*sorted({name for _, _, names, _ in calls for name in names}))
+            for line, snippet, names, command in calls:
                 place = f"{os.path.basename(page)}:{line}"
-                names = needs(snippet)
-                python = peers.interpreter(*names)
+                python = whole or peers.interpreter(*names)
                 if python is None:
                     skipped += 1
-                    lacking = [name for name in names if peers.interpreter(name) is None] or names
-                    print(f"skip  {place}: no Python here has {' and '.join(lacking)}")
+                    print(f"skip  {place}: no Python here has {' and '.join(peers.missing(*names))}")
                     continue
                 claims.check(f"{place}: {claim}", check_pair, server, python, snippet, command)
         claims.check("the server stops cleanly", server.stop)
