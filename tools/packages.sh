@@ -7,6 +7,7 @@ set -eu
 # run:       what ./run needs beside that
 # test:      what ./test needs beside that  container: what the container proofs of ./test --full need
 # bench:     what bench/run needs beside that
+# peers:     what tests/peers/environment.sh needs beside test
 # A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
 packages_of() {
     case $1 in
@@ -15,12 +16,13 @@ packages_of() {
     runtime) echo libmicrohttpd12 libjansson4 libopenblas0-pthread ;;
     run) echo curl:curl ;;
     test) echo libcriterion-dev g++:g++ clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
-        python3:python3 git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
+        python3:python3 python3-numpy git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
     bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
+    peers) echo python3-venv python3-torch python3-numpy ;;
     container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
         util-linux:unshare ;;
     *)
-        echo "$0: no such purpose: $1 (build, runtime, run, test, bench, container)" >&2
+        echo "$0: no such purpose: $1 (build, runtime, run, test, bench, peers, container)" >&2
         return 2
         ;;
     esac
