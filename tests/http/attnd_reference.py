@@ -78,7 +78,11 @@ def attend(request, tensor, sides, answer):
                 masked = [MINUS_INFINITY if not allowed[j] else
                           rules.change(capped[j], b, h, i, j) if j < sides.keys else capped[j] for j in range(keys)]
                 if any(allowed):
-                    weights, lse, condition = normalized(masked, allowed, request.get("normalize", "softmax"), sinks[h])
+                    # What cancels within a score is rounded as the larger products that it is the sum of.
+                    sizes = [max(abs(s), abs(scale) * math.hypot(*q[b][h][i]) * math.hypot(*k[b][g][j]))
+                             for j, s in enumerate(masked)]
+                    weights, lse, condition = normalized(masked, sizes, allowed, request.get("normalize", "softmax"),
+                                                         sinks[h])
                     answer.condition = max(answer.condition, condition)
                 else:
                     answer.fully_masked.append((b * heads + h) * length + i)
@@ -91,13 +95,13 @@ def attend(request, tensor, sides, answer):
     return stages
 
 
-def normalized(row, allowed, how, sink):
+def normalized(row, sizes, allowed, how, sink):
     """The weights of one row, its log-sum-exp, and by how much cancellation amplifies rounding."""
     if how == "none":
         return [s if ok else 0.0 for s, ok in zip(row, allowed)], None, 1.0
     if how == "sum":
         total = math.fsum(s for s, ok in zip(row, allowed) if ok)
-        size = math.fsum(abs(s) for s, ok in zip(row, allowed) if ok)
+        size = math.fsum(size for size, ok in zip(sizes, allowed) if ok)
         if total == 0:
             return [0.0] * len(row), None, 1.0 if size == 0 else math.inf
         return [s / total if ok else 0.0 for s, ok in zip(row, allowed)], None, size / abs(total)
