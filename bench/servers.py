@@ -44,9 +44,11 @@ class Server:
         self.command = [str(self.port if word == "PORT" else word) for word in command]
         with open(log, "ab") as stream:
             begin = time.monotonic()
+            # A process group, not a session: Linux shares out processors by session (autogroup), so that a client and a
+            # server in two of them would get halves of the machine, whatever each needs, and wait for their turn.
             self.process = subprocess.Popen(self.command, cwd=BENCH, env={**ENVIRONMENT, **(environment or {})},
                                             stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
-                                            start_new_session=True)
+                                            process_group=0)
         while not is_ready(self.port):
             if self.process.poll() is not None or time.monotonic() - begin > READY_LIMIT_S:
                 self.stop()
