@@ -269,16 +269,16 @@ char *number_write_half(enum dtype dtype, uint16_t bits, char *text) {
     int least = dtype == DTYPE_FLOAT16 ? -24 : -133; /* the exponent of the last bit of a subnormal number */
     *text = '-';
     text += bits >> 15;
-    bits &= 0x7fff;
-    if (bits == 0) {
+    unsigned magnitude = bits & 0x7fffU;
+    if (magnitude == 0) {
         *text = '0';
         return text + 1;
     }
     /* 2^−133, the one number whose interval holds both a multiple of 10^(k+1), 1e-40, and a nearer one with as few
      * digits. */
-    if (dtype == DTYPE_BFLOAT16 && bits == 1)
+    if (dtype == DTYPE_BFLOAT16 && magnitude == 1)
         return stpcpy(text, "9e-41");
-    unsigned exponent = bits >> fraction_bits, fraction = bits & (one - 1);
+    unsigned exponent = magnitude >> fraction_bits, fraction = magnitude & (one - 1);
     struct number_write_binary binary = {
         .significand = exponent == 0 ? fraction : fraction | one,
         .exponent = (exponent == 0 ? 0 : (int)exponent - 1) + least,

@@ -100,6 +100,8 @@ static void random_request(struct body *body, struct random *random, size_t batc
 static const char *const variants[] = {
     "",
     ",\"return\":[\"output\"]",
+    ",\"dtype\":\"float16\",\"return\":[\"masked\",\"lse\",\"output\"],\"mask\":\"causal\"",
+    ",\"dtype\":\"bfloat16\",\"encoding\":\"b64\",\"return\":[\"scores\",\"lse\",\"output\"]",
     ",\"return\":[\"weights\"],\"encoding\":\"b64\"",
     ",\"num_heads\":2,\"average_heads\":true",
     ",\"num_heads\":2,\"average_heads\":true,\"return\":[\"heads\",\"output\"],\"encoding\":\"b64\"",

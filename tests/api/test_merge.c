@@ -46,6 +46,11 @@ Test(merge, a_part_may_be_written_in_b64) {
     answers("{\"parts\":[{\"output\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"AACAPw==\"},"
             "\"lse\":{\"shape\":[1],\"dtype\":\"float32\",\"b64\":\"AACA/w==\"}},{\"output\":[[3]],\"lse\":[0]}]}",
             "{\"dtype\":\"float32\",\"shape\":{\"lse\":[1],\"output\":[1,1]},\"lse\":[0],\"output\":[[3]]}\n");
+    /* The lse of one query is a tensor of no axes, as it is answered. */
+    answers("{\"parts\":[{\"output\":[3],\"lse\":{\"shape\":[],\"dtype\":\"float32\",\"b64\":\"AACAPw==\"}}],"
+            "\"return\":[\"lse\"],\"encoding\":\"b64\"}",
+            "{\"dtype\":\"float32\",\"shape\":{\"lse\":[]},\"lse\":{\"shape\":[],\"dtype\":\"float32\",\"b64\":"
+            "\"AACAPw==\"}}\n");
 }
 
 /* log Σ exp(score) of each row. */
