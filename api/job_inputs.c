@@ -7,8 +7,6 @@ static unsigned char *job_inputs_flag(const struct plan *plan, size_t batch, siz
     return &plan->poisoned[(batch * plan->kv_heads + head) * plan->keys + plan->past + row];
 }
 
-/* A value row that overflows is zeroed and remembered, since a mask may leave it out. What overflows in query or key
- * shows in the scores, for the keys that count. */
 bool job_inputs_draw(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                      const void **rows) {
     const struct plan *plan = &job->plan;
@@ -18,6 +16,8 @@ bool job_inputs_draw(const struct job *job, const struct job_phase *phase, size_
     return true;
 }
 
+/* A value row that overflows is zeroed and remembered, since a mask may leave it out. What overflows in query or key
+ * shows in the scores, for the keys that count. */
 bool job_inputs_project(const struct job *job, const struct job_phase *phase, size_t first, size_t count, char *scratch,
                         const void **rows) {
     const struct plan *plan = &job->plan;
