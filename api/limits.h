@@ -1,6 +1,7 @@
 /* What a request may ask for. Every limit is a setting; 0 means no limit where it says so. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,8 @@ struct limits {
     uint64_t work;         /* multiplications: B·H·L·S·(D+Dv), and projections' */
     uint64_t answer_bytes; /* text of one answer, estimated before it is computed */
     size_t memory_bytes;   /* arena of one exchange */
+    bool is_brief;         /* on a network thread: what would take more than about half a millisecond fails with
+                              ERROR_DEFERRED and is done again by a worker */
 };
 
 /* The defaults of the contract. */

@@ -60,6 +60,8 @@ int problem_status(enum error_code code) {
     case ERROR_NONE:
     case ERROR_INTERNAL:
     case ERROR_CODE_COUNT:
+    case ERROR_CANCELLED:
+    case ERROR_DEFERRED:
         return 500;
     }
     return 500;

@@ -102,36 +102,58 @@ static bool service_page(const struct service *service, const struct request *re
     return text_ok(&text);
 }
 
-static bool service_attention(const struct service *service, const struct request *request, const struct route *route,
+static bool service_attention(const struct limits *limits, const struct request *request, const struct route *route,
                               struct arena *arena, struct reply *reply, struct error *error) {
     double begin = service_now_ms();
     struct call call = {0};
-    if (!decode_call(&service->limits, route, request->body, request->body_size, arena, &call, error))
+    if (!decode_call(limits, route, request->body, request->body_size, arena, &call, error))
         return false;
-    struct job *job = job_new(&service->limits, route, &call, arena, error);
+    struct job *job = job_new(limits, route, &call, arena, error);
     if (job == NULL)
         return false;
     *reply = (struct reply){.status = 200, .type = service_json, .job = job, .parse_ms = service_now_ms() - begin};
     return true;
 }
 
-void service_answer(const struct service *service, const struct request *request, const struct route *route,
-                    struct arena *arena, struct reply *reply) {
-    struct error error = {0};
-    bool ok = false;
+static bool service_make(const struct service *service, const struct limits *limits, const struct request *request,
+                         const struct route *route, struct arena *arena, struct reply *reply, struct error *error) {
     switch (route->kind) {
     case ROUTE_FRONT_PAGE:
     case ROUTE_CATALOGUE:
     case ROUTE_PROBLEM_PAGE:
-        ok = service_page(service, request, route, arena, reply, &error);
-        break;
+        return service_page(service, request, route, arena, reply, error);
     case ROUTE_ATTENTION:
     case ROUTE_MERGE:
-        ok = service_attention(service, request, route, arena, reply, &error);
-        break;
+        return service_attention(limits, request, route, arena, reply, error);
     }
+    return false;
+}
+
+void service_answer(const struct service *service, const struct request *request, const struct route *route,
+                    struct arena *arena, struct reply *reply) {
+    struct error error = {0};
+    if (!service_make(service, &service->limits, request, route, arena, reply, &error))
+        service_problem(&error, arena, reply);
+}
+
+/* What a request may fill in half a millisecond is bounded by the memory it may take; what takes long without memory
+ * (looking for rows without a key) asks `is_brief`. */
+bool service_answer_briefly(const struct service *service, const struct request *request, const struct route *route,
+                            struct arena *arena, struct reply *reply) {
+    struct limits limits = service->limits;
+    struct error error = {0};
+    size_t limit = arena->limit, brief = arena->used + SERVICE_BRIEF_BYTES;
+    limits.is_brief = true;
+    if (limit == 0 || limit > brief)
+        arena->limit = brief;
+    bool ok = service_make(service, &limits, request, route, arena, reply, &error);
+    bool is_over = error.code == ERROR_MEMORY_LIMIT && arena->limit != limit;
+    arena->limit = limit;
+    if (is_over || error.code == ERROR_DEFERRED)
+        return false;
     if (!ok)
         service_problem(&error, arena, reply);
+    return true;
 }
 
 /* Parts write one behind the other into one text. */
@@ -166,13 +188,20 @@ void service_problem(const struct error *error, struct arena *arena, struct repl
     static const char without_memory[] =
         "{\"type\":\"/problems/out_of_memory\",\"title\":\"The server is out of memory\",\"status\":503,"
         "\"detail\":\"There was no memory for the request; try again.\",\"code\":\"out_of_memory\"}\n";
+    struct error draining = {0}, failed = {0};
+    if (error->code == ERROR_CANCELLED) { /* whoever is still told of it meets a server that ends */
+        error_set(&draining, ERROR_DRAINING, NULL, "The server is shutting down; send the request again.");
+        error = &draining;
+    }
     int status = problem_status(error->code);
     *reply = (struct reply){.status = status, .code = error->code, .type = "application/problem+json"};
     if (status == 503)
         reply->retry_after_s = SERVICE_RETRY_AFTER_S;
-    struct error failed = {0};
     struct text text;
-    text_init(&text, arena, &failed);
+    if (arena->spare != NULL)
+        text_init_fixed(&text, arena->spare, arena->spare_size, &failed);
+    else
+        text_init(&text, arena, &failed);
     problem_write(error, &text);
     reply->body = text.data;
     reply->size = text.size;

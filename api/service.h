@@ -32,12 +32,21 @@ bool service_route(const struct request *request, const struct route **route, co
 bool service_route_takes_body(const struct route *route);
 
 /* Fills `reply`: a finished text (status, type, body), or a checked job (reply->job). Never fails: a failure is a
- * problem. `request->body` may be changed. */
+ * problem. */
 void service_answer(const struct service *service, const struct request *request, const struct route *route,
                     struct arena *arena, struct reply *reply);
+
+/* The same for a thread that must not be kept: gives up where it would take more than about a millisecond or
+ * SERVICE_BRIEF_BYTES of memory, however short the body. False: so it was; service_answer() does it all on another
+ * thread. */
+enum { SERVICE_BRIEF_BYTES = 2 << 20 };
+bool service_answer_briefly(const struct service *service, const struct request *request, const struct route *route,
+                            struct arena *arena, struct reply *reply);
 
 /* Runs every part of reply->job on this thread and fills in the reply: 200 with the whole text, or a problem. */
 void service_collect(struct arena *arena, struct reply *reply);
 
-/* Fills `reply` with the problem that `error` describes. Works without memory too: the text is then a shorter one. */
+/* Fills `reply` with the problem that `error` describes, written into the arena's spare memory, which is there when no
+ * other is. An arena without any has memory of its own for it, or a shorter text is the answer. */
+enum { SERVICE_PROBLEM_MAX = 12 * 1024 };
 void service_problem(const struct error *error, struct arena *arena, struct reply *reply);

@@ -10,6 +10,10 @@ void text_init(struct text *text, struct arena *arena, struct error *error) {
     *text = (struct text){.arena = arena, .error = error};
 }
 
+void text_init_fixed(struct text *text, char *memory, size_t size, struct error *error) {
+    *text = (struct text){.data = memory, .capacity = size, .error = error};
+}
+
 bool text_ok(const struct text *text) {
     return !text->failed;
 }
@@ -20,6 +24,11 @@ char *text_reserve(struct text *text, size_t size) {
     if (text->capacity - text->size >= size)
         return text->data + text->size;
 
+    if (text->arena == NULL) {
+        error_set(text->error, ERROR_INTERNAL, NULL, "A text of %zu bytes has no room for more.", text->capacity);
+        text->failed = true;
+        return NULL;
+    }
     size_t capacity = text->capacity < 256 ? 256 : text->capacity;
     while (capacity - text->size < size && capacity <= SIZE_MAX / 2)
         capacity *= 2;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct text {
-    struct arena *arena;
+    struct arena *arena; /* NULL: the text cannot grow */
     struct error *error;
     char *data;
     size_t size, capacity;
@@ -17,6 +17,9 @@ struct text {
 };
 
 void text_init(struct text *text, struct arena *arena, struct error *error);
+
+/* A text that does not grow: for where there may be no memory. */
+void text_init_fixed(struct text *text, char *memory, size_t size, struct error *error);
 bool text_ok(const struct text *text);
 
 /* Room for `size` more bytes: where to write them, or NULL. text_advance() then says how many were written. */

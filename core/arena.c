@@ -24,7 +24,7 @@
 
 #ifdef ARENA_POISON
 #include <sanitizer/asan_interface.h>
-enum { ARENA_GAP = ARENA_ALIGNMENT }; /* between two allocations, so that an overrun meets poison */
+enum { ARENA_GAP = 16 }; /* between two allocations, so that an overrun meets poison */
 #else
 #define ASAN_POISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
@@ -35,6 +35,7 @@ enum {
     ARENA_LARGE = 64 * 1024,       /* above: a chunk of its own */
     ARENA_FIRST = 16 * 1024,       /* bytes of the first chunk */
     ARENA_CHUNK_MAX = 1024 * 1024, /* chunks stop doubling here */
+    ARENA_SMALL_ALIGNMENT = 16,
 };
 
 /* Stands at an aligned place near the start of its block, the data follow at once. */
@@ -50,6 +51,10 @@ enum {
     ARENA_HEADER = (sizeof(struct arena_chunk) + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT,
     ARENA_OVERHEAD = ARENA_HEADER + ARENA_ALIGNMENT, /* header, and what aligning it may cost */
 };
+
+static size_t arena_round(size_t size, size_t alignment) {
+    return (size + alignment - 1) / alignment * alignment;
+}
 
 static char *arena_data(struct arena_chunk *chunk) {
     return (char *)chunk + ARENA_HEADER;
@@ -71,6 +76,35 @@ void arena_init(struct arena *arena, size_t limit) {
     *arena = (struct arena){.limit = limit};
 }
 
+size_t arena_budget_left(const struct arena_budget *budget) {
+    size_t limit = budget->limit - budget->limit / 8, used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    return budget->limit == 0 ? SIZE_MAX : used < limit ? limit - used : 0;
+}
+
+/* Takes `size` bytes for an arena that has `used` already. */
+static bool arena_budget_take(struct arena_budget *budget, size_t used, size_t size) {
+    if (budget == NULL)
+        return true;
+    size_t now = atomic_fetch_add_explicit(&budget->used, size, memory_order_relaxed) + size;
+    bool is_small = used + size <= ARENA_BUDGET_SMALL;
+    if (budget->limit != 0 && now > (is_small ? budget->limit : budget->limit - budget->limit / 8)) {
+        atomic_fetch_sub_explicit(&budget->used, size, memory_order_relaxed);
+        return false;
+    }
+    if (now > atomic_load_explicit(&budget->most, memory_order_relaxed)) /* near enough where two threads meet */
+        atomic_store_explicit(&budget->most, now, memory_order_relaxed);
+    return true;
+}
+
+static void arena_budget_give(struct arena_budget *budget, size_t size) {
+    if (budget != NULL)
+        atomic_fetch_sub_explicit(&budget->used, size, memory_order_relaxed);
+}
+
+bool arena_is_cancelled(const struct arena *arena) {
+    return arena->cancelled != NULL && atomic_load_explicit(arena->cancelled, memory_order_relaxed);
+}
+
 void arena_done(struct arena *arena) {
     if (!arena)
         return;
@@ -79,7 +113,12 @@ void arena_done(struct arena *arena) {
         free(chunk->block);
         chunk = next;
     }
-    arena_init(arena, arena->limit);
+    arena_budget_give(arena->budget, arena->used);
+    *arena = (struct arena){.limit = arena->limit,
+                            .budget = arena->budget,
+                            .cancelled = arena->cancelled,
+                            .spare = arena->spare,
+                            .spare_size = arena->spare_size};
 }
 
 static bool arena_over(const struct arena *arena, struct error *error) {
@@ -94,8 +133,17 @@ static bool arena_exhausted(struct error *error) {
     return error_set(error, ERROR_NO_MEMORY, NULL, "The server has no memory left for this request: try again later.");
 }
 
-/* Counts one call, and fails it where a test asked for that. */
+/* Other requests have the memory. */
+static bool arena_busy(const struct arena *arena, struct error *error) {
+    return error_set(error, ERROR_SERVER_FULL, NULL,
+                     "The %zu bytes of memory that all requests share are taken: send it again later.",
+                     arena->budget->limit);
+}
+
+/* Counts one call, and fails it where the request is cancelled or a test asked for that. */
 static bool arena_counts(struct arena *arena, struct error *error) {
+    if (arena_is_cancelled(arena))
+        return error_set(error, ERROR_CANCELLED, NULL, "The request was cancelled.");
     arena->allocations++;
     if (arena->fail_at != 0 &&
         (arena->allocations == arena->fail_at || (arena->fail_on && arena->allocations > arena->fail_at)))
@@ -114,8 +162,13 @@ static struct arena_chunk *arena_chunk_new(struct arena *arena, size_t capacity,
         arena_over(arena, error);
         return NULL;
     }
+    if (!arena_budget_take(arena->budget, arena->used, size)) {
+        arena_busy(arena, error);
+        return NULL;
+    }
     void *block = malloc(size);
     if (!block) {
+        arena_budget_give(arena->budget, size);
         arena_exhausted(error);
         return NULL;
     }
@@ -157,11 +210,19 @@ static void *arena_place(struct arena *arena, size_t size, struct error *error) 
         }
         return arena_take(chunk, size, size);
     }
-    size_t stride = (size + ARENA_GAP + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    /* Lists have millions of small ones, which a whole line of cache each would cost many times their size. */
+    size_t alignment = size < ARENA_ALIGNMENT ? ARENA_SMALL_ALIGNMENT : ARENA_ALIGNMENT;
+    size_t stride = arena_round(size + ARENA_GAP, ARENA_SMALL_ALIGNMENT);
     struct arena_chunk *chunk = arena->chunks;
-    if (!chunk || chunk->capacity - chunk->filled < stride)
+    size_t shift = chunk ? arena_round(chunk->filled, alignment) - chunk->filled : 0;
+    if (!chunk || chunk->capacity - chunk->filled < shift + stride) {
         chunk = arena_chunk_next(arena, stride, error);
-    return chunk ? arena_take(chunk, size, stride) : NULL;
+        shift = 0;
+    }
+    if (!chunk)
+        return NULL;
+    chunk->filled += shift;
+    return arena_take(chunk, size, stride);
 }
 
 void *arena_alloc(struct arena *arena, size_t count, size_t size, struct error *error) {
@@ -175,6 +236,29 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size, struct error *
     return arena_place(arena, bytes > 0 ? bytes : 1, error);
 }
 
+/* The chunk of one large allocation. */
+static struct arena_chunk *arena_chunk_of(void *data) {
+    return (struct arena_chunk *)((char *)data - ARENA_HEADER);
+}
+
+/* The pointer that points to a chunk. */
+static struct arena_chunk **arena_link(struct arena *arena, const struct arena_chunk *chunk) {
+    struct arena_chunk **link = &arena->chunks;
+    while (*link != chunk)
+        link = &(*link)->next;
+    return link;
+}
+
+void arena_drop(struct arena *arena, void *data, size_t size) {
+    if (!data || size <= ARENA_LARGE)
+        return;
+    struct arena_chunk *chunk = arena_chunk_of(data);
+    *arena_link(arena, chunk) = chunk->next;
+    arena->used -= chunk->size;
+    arena_budget_give(arena->budget, chunk->size);
+    free(chunk->block);
+}
+
 /* Lets the system enlarge the chunk that holds one large allocation. */
 static void *arena_enlarge(struct arena *arena, struct arena_chunk *chunk, size_t new_size, struct error *error) {
     size_t size;
@@ -182,13 +266,15 @@ static void *arena_enlarge(struct arena *arena, struct arena_chunk *chunk, size_
         arena_over(arena, error);
         return NULL;
     }
-    struct arena_chunk **link = &arena->chunks;
-    while (*link != chunk)
-        link = &(*link)->next;
-
     size_t shift = (size_t)((char *)chunk - (char *)chunk->block), old_size = chunk->size, old_data = chunk->capacity;
+    if (!arena_budget_take(arena->budget, arena->used, size - old_size)) {
+        arena_busy(arena, error);
+        return NULL;
+    }
+    struct arena_chunk **link = arena_link(arena, chunk);
     char *block = realloc(chunk->block, size);
     if (!block) {
+        arena_budget_give(arena->budget, size - old_size);
         arena_exhausted(error);
         return NULL;
     }
@@ -211,7 +297,7 @@ void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_siz
     if (old && new_size <= old_size)
         return old;
     if (old && old_size > ARENA_LARGE) {
-        struct arena_chunk *chunk = (struct arena_chunk *)((char *)old - ARENA_HEADER);
+        struct arena_chunk *chunk = arena_chunk_of(old);
         assert(chunk->capacity >= old_size);
         return new_size <= chunk->capacity ? old : arena_enlarge(arena, chunk, new_size, error);
     }

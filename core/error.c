@@ -1,6 +1,7 @@
 /* The one error type of all layers: see error.h. */
 #include "core/error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,9 +55,11 @@ static const char *const error_titles[ERROR_CODE_COUNT] = {[ERROR_NONE] = "",
 };
 
 const char *error_slug(enum error_code code) {
+    assert(code < ERROR_CODE_COUNT);
     return error_slugs[code];
 }
 
 const char *error_title(enum error_code code) {
+    assert(code < ERROR_CODE_COUNT);
     return error_titles[code];
 }

@@ -57,7 +57,10 @@ enum error_code {
 #define ERROR_ENUM(name, slug, title) ERROR_##name,
     ERROR_CODES(ERROR_ENUM)
 #undef ERROR_ENUM
-        ERROR_CODE_COUNT
+        ERROR_CODE_COUNT,
+    /* Never told to a client. */
+    ERROR_CANCELLED, /* nobody waits for the answer any more */
+    ERROR_DEFERRED,  /* it would take too long here: to be done again by who has time */
 };
 
 struct error {

@@ -11,15 +11,17 @@
 #include "server/probe.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EXCHANGE_BODY_FIRST = 16 * 1024 };
 
 struct exchange *exchange_new(struct exchange_context *context, struct connection *connection, const char *target) {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct exchange *exchange = malloc(sizeof *exchange);
     if (exchange == NULL)
         return NULL;
+    memset(exchange, 0, offsetof(struct exchange, problem));
     task_init(&exchange->task);
     exchange->context = context;
     exchange->connection = connection;
@@ -27,6 +29,9 @@ struct exchange *exchange_new(struct exchange_context *context, struct connectio
     atomic_init(&exchange->sent, 0);
     atomic_init(&exchange->cut, EXCHANGE_UNCUT);
     arena_init(&exchange->arena, context->service.limits.memory_bytes);
+    exchange->arena.budget = &context->budget;
+    exchange->arena.spare = exchange->problem;
+    exchange->arena.spare_size = sizeof exchange->problem;
     identifier_make(&context->identifiers, exchange->identifier);
     exchange->closes = !guard_path(target, exchange->path, &exchange->error);
     atomic_fetch_add(&context->count, 1);
@@ -117,6 +122,15 @@ static bool exchange_admit(struct exchange *exchange) {
     /* It would be refused once it is here; the client is spared the sending. */
     if (framing->length > EXCHANGE_INLINE_BYTES && task_count(context->ring) >= context->ring->limit)
         return exchange_full(exchange);
+    if (framing->length > context->service.limits.memory_bytes)
+        return error_set(&exchange->error, ERROR_MEMORY_LIMIT, NULL,
+                         "The body has %" PRIu64 " bytes; the most memory that one request may take is %zu.",
+                         framing->length, context->service.limits.memory_bytes);
+    if (framing->length > EXCHANGE_INLINE_BYTES && framing->length > arena_budget_left(&context->budget))
+        return error_set(&exchange->error, ERROR_SERVER_FULL, NULL,
+                         "The body has %" PRIu64 " bytes, and of the %zu bytes of memory that all requests share so "
+                         "many are not free: send it again later.",
+                         framing->length, context->budget.limit);
     return true;
 }
 
@@ -216,9 +230,15 @@ enum exchange_step exchange_body(struct exchange *exchange, const char *data, si
     }
     bool wanted = exchange->error.code == ERROR_NONE && exchange->route != NULL && !exchange->answered &&
                   service_route_takes_body(exchange->route);
-    if (wanted && exchange_grow(exchange, size)) {
+    if (!wanted)
+        return EXCHANGE_READ_ON;
+    if (exchange_grow(exchange, size)) {
         memcpy(exchange->request.body + exchange->request.body_size, data, size);
         exchange->request.body_size += size;
+    } else { /* what has come is of no use any more, and others may want its memory */
+        arena_drop(&exchange->arena, exchange->request.body, exchange->body_capacity);
+        exchange->request.body = NULL;
+        exchange->request.body_size = exchange->body_capacity = 0;
     }
     return EXCHANGE_READ_ON;
 }
@@ -258,8 +278,9 @@ static enum exchange_step exchange_work(struct exchange *exchange) {
         return exchange_submit(exchange);
     if (!exchange->answered) {
         struct reply *reply = &exchange->reply;
-        service_answer(&exchange->context->service, request, exchange->route, &exchange->arena, reply);
-        if (reply->job != NULL && !job_is_small(reply->job))
+        bool done =
+            service_answer_briefly(&exchange->context->service, request, exchange->route, &exchange->arena, reply);
+        if (!done || (reply->job != NULL && !job_is_small(reply->job)))
             return exchange_submit(exchange);
         if (reply->job != NULL)
             service_collect(&exchange->arena, reply);

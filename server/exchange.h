@@ -23,6 +23,7 @@ struct exchange_context {
     struct identifiers identifiers;
     struct log *log;
     struct task_ring *ring;
+    struct arena_budget budget;
     const struct refusal *too_large; /* for a body that cannot be waited for */
     atomic_bool draining;            /* /readyz says so, and answers close their connections */
     atomic_bool refusing;            /* and no new work is taken */
@@ -71,6 +72,7 @@ struct exchange {
     char identifier[IDENTIFIER_MAX + 1];
     char method[EXCHANGE_METHOD_MAX];
     char path[GUARD_PATH_MAX];
+    char problem[SERVICE_PROBLEM_MAX]; /* memory for the problem, if there is one; the last member, and not cleared */
 };
 
 /* What is to be done with the connection. */

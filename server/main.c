@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static const double MAIN_REST_MS = 1000;
+
 static int main_serve(const struct settings *settings) {
     static struct server server; /* too large for the stack */
     struct error error = {0};
@@ -23,7 +25,8 @@ static int main_serve(const struct settings *settings) {
         log_done(&log);
         return 1;
     }
-    process_wait(-1);
+    while (process_wait(MAIN_REST_MS) == 0)
+        server_rest(&server);
     bool drained = server_drain(&server);
     log_done(&log);
     if (!drained)

@@ -7,6 +7,7 @@
 
 #include "core/blas.h"
 #include "server/clock.h"
+#include "server/memory.h"
 #include "server/process.h"
 
 #include <inttypes.h>
@@ -17,7 +18,22 @@ enum {
     SERVER_NUMBERS = 256, /* descriptors that were open before us push the numbers up */
     SERVER_TICK_MS = 10,
     SERVER_LAST_WORDS_MS = 1000, /* for the answers that the deadline made */
+    SERVER_BURST_BYTES = 32 << 20,
 };
+
+/* Memory for all requests, and for one. */
+static void server_budget(struct server *server) {
+    size_t limit = server->settings.all_memory_bytes;
+    if (limit == 0)
+        limit = memory_available() / 2;
+    if (limit < ARENA_BUDGET_LEAST)
+        limit = ARENA_BUDGET_LEAST;
+    struct arena_budget *budget = &server->context.budget;
+    budget->limit = limit;
+    size_t *memory_bytes = &server->context.service.limits.memory_bytes;
+    if (*memory_bytes > arena_budget_left(budget))
+        *memory_bytes = arena_budget_left(budget);
+}
 
 static bool server_refusals(struct server *server, struct error *error) {
     struct error full = {0}, timeout = {0}, no_memory = {0}, too_large = {0};
@@ -90,12 +106,14 @@ static void server_say_hello(const struct server *server) {
     log_count(&line, "threads", server->settings.threads);
     log_count(&line, "io_threads", server->settings.io_threads);
     log_count(&line, "max_connections", server->listener.limit);
+    log_count(&line, "max_memory", server->context.budget.limit);
     log_end(server->log, &line);
 }
 
 bool server_start(struct server *server, const struct settings *settings, struct log *log, struct error *error) {
     *server = (struct server){.settings = *settings, .log = log};
     server->context.service = (struct service){.limits = settings_limits(settings), .version = ATTND_VERSION};
+    server_budget(server);
     server->context.cors.origins = settings->cors_origins;
     server->context.log = log;
     server->context.ring = &server->ring;
@@ -140,6 +158,15 @@ static bool server_refuse(struct server *server) {
             return false;
     } while (task_count(&server->ring) > 0);
     return true;
+}
+
+void server_rest(struct server *server) {
+    struct arena_budget *budget = &server->context.budget;
+    size_t used = atomic_load(&budget->used);
+    if (atomic_load(&budget->most) < SERVER_BURST_BYTES || used > SERVER_BURST_BYTES / 4)
+        return;
+    memory_trim();
+    atomic_store(&budget->most, used);
 }
 
 bool server_drain(struct server *server) {

@@ -32,6 +32,9 @@ struct server {
 /* Starts to serve; the log says where. The error says what is in the way: the process should then end. */
 bool server_start(struct server *server, const struct settings *settings, struct log *log, struct error *error);
 
+/* To be called about once a second: after a burst, memory goes back to the system. */
+void server_rest(struct server *server);
+
 /* Answers what is under way, refuses what comes, and ends. False: told by a second signal to end at once; nothing has
  * been freed then. */
 bool server_drain(struct server *server);

@@ -55,6 +55,8 @@ static const struct settings_row settings_rows[] = {
      NULL, "largest answer, estimated before it is computed"},
     {"max-request-memory", "ATTND_MAX_REQUEST_MEMORY", SETTINGS_BYTES, SETTINGS_AT(memory_bytes), "2GiB", 64 * KIB,
      1024 * TIB, NULL, "most memory for one request, its body included"},
+    {"max-memory", "ATTND_MAX_MEMORY", SETTINGS_BYTES, SETTINGS_AT(all_memory_bytes), "0", 0, 1024 * TIB, NULL,
+     "most memory for all requests together, 16MiB at least; 0 = half of the container's or machine's"},
     {"max-connections", "ATTND_MAX_CONNECTIONS", SETTINGS_COUNT, SETTINGS_AT(connections), "1000", 1, 1000000, NULL,
      "most open connections; more get 503"},
     {"max-waiting", "ATTND_MAX_WAITING", SETTINGS_COUNT, SETTINGS_AT(waiting), "64", 1, 100000, NULL,

@@ -17,6 +17,8 @@ enum { EXCHANGE_JSON = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL };
 void exchange_init(struct exchange *exchange) {
     *exchange = (struct exchange){.service = {.limits = limits_default, .version = "0.0.0"}};
     arena_init(&exchange->arena, limits_default.memory_bytes);
+    exchange->arena.spare = exchange->problem;
+    exchange->arena.spare_size = sizeof exchange->problem;
 }
 
 void exchange_done(struct exchange *exchange) {

@@ -12,6 +12,7 @@ struct exchange {
     struct reply reply;
     char *text;   /* the reply's body with a NUL after it */
     json_t *json; /* the same parsed, NULL where it is no JSON */
+    char problem[SERVICE_PROBLEM_MAX];
 };
 
 /* The contract's limits; a test changes exchange->service.limits or exchange->arena before it sends. */

@@ -169,14 +169,19 @@ Test(service, without_any_memory_there_is_still_a_problem) {
     exchange_init(&exchange);
     exchange.arena.fail_at = 1;
     exchange.arena.fail_on = true;
-    const char *paths[] = {"/", "/v1/attention", "/problems/overflow", "/nothing"};
-    for (size_t i = 0; i < 4; i++) {
-        exchange_get(&exchange, paths[i]);
-        cr_assert_eq(exchange.reply.status, 503);
-        cr_assert_str_eq(exchange.reply.type, "application/problem+json");
-        cr_assert_eq(exchange.reply.retry_after_s, 1);
-        cr_assert_str_eq(exchange_member(&exchange, "code"), "out_of_memory");
+    const char *paths[] = {"/", "/v1/attention", "/problems/overflow"};
+    for (int spare = 0; spare < 2; spare++) {
+        exchange.arena.spare = spare ? exchange.problem : NULL;
+        for (size_t i = 0; i < 3; i++) {
+            exchange_get(&exchange, paths[i]);
+            cr_assert_eq(exchange.reply.status, 503);
+            cr_assert_str_eq(exchange.reply.type, "application/problem+json");
+            cr_assert_eq(exchange.reply.retry_after_s, 1);
+            cr_assert_str_eq(exchange_member(&exchange, "code"), "out_of_memory");
+        }
     }
+    exchange_get(&exchange, "/nothing");
+    cr_assert_eq(exchange.reply.status, 404);
     exchange_done(&exchange);
 }
 
@@ -193,5 +198,36 @@ Test(service, requests_leave_nothing_behind) {
         cr_assert_str_eq(exchange.text, first);
     }
     free(first);
+    exchange_done(&exchange);
+}
+
+Test(service, a_short_body_that_takes_long_is_left_to_another_thread) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    const struct route *route;
+    const char *allow;
+    struct error error = {0};
+    static char small[] = "{\"inputs\":[[1,0],[0,1]]}";
+    static char much[] =
+        "{\"inputs\":[[1,0],[0,1]],\"projections\":{\"init\":\"torch.nn.Linear\",\"features\":100000}}";
+    struct request request = {.method = "POST", .path = "/v1/attention", .body = small, .body_size = sizeof small - 1};
+    cr_assert(service_route(&request, &route, &allow, &error));
+    struct arena *arena = &exchange.arena;
+    size_t limit = arena->limit;
+    cr_assert(service_answer_briefly(&exchange.service, &request, route, arena, &exchange.reply));
+    cr_assert_not_null(exchange.reply.job);
+
+    request.body = much;
+    request.body_size = sizeof much - 1;
+    exchange.reply = (struct reply){0};
+    cr_assert_not(service_answer_briefly(&exchange.service, &request, route, arena, &exchange.reply));
+    cr_assert_eq(exchange.reply.status, 0);
+    cr_assert_eq(arena->limit, limit);
+    service_answer(&exchange.service, &request, route, arena, &exchange.reply);
+    cr_assert_not_null(exchange.reply.job);
+
+    arena->limit = arena->used + 1000; /* a limit below what is brief is the request's own */
+    cr_assert(service_answer_briefly(&exchange.service, &request, route, arena, &exchange.reply));
+    cr_assert_eq(exchange.reply.status, 413);
     exchange_done(&exchange);
 }

@@ -26,7 +26,7 @@ Test(arena, every_allocation_is_aligned_and_its_own) {
         sizes[i] = (size_t)rand() % (i % 50 == 0 ? 300000 : 700);
         taken[i] = arena_alloc(&arena, sizes[i], 1, &error);
         cr_assert_not_null(taken[i]);
-        cr_assert_eq((uintptr_t)taken[i] % ARENA_ALIGNMENT, 0);
+        cr_assert_eq((uintptr_t)taken[i] % (sizes[i] < ARENA_ALIGNMENT ? 16 : ARENA_ALIGNMENT), 0);
         memset(taken[i], (int)(i % 251), sizes[i]);
     }
     for (size_t i = 0; i < COUNT; i++)
@@ -55,7 +55,7 @@ Test(arena, growing_keeps_the_bytes_at_every_size) {
     for (size_t next = 1; next < 40u << 20; next = next * 3 / 2 + 1) {
         data = arena_grow(&arena, data, size, next, &error);
         cr_assert_not_null(data);
-        cr_assert_eq((uintptr_t)data % ARENA_ALIGNMENT, 0);
+        cr_assert_eq((uintptr_t)data % (next < ARENA_ALIGNMENT ? 16 : ARENA_ALIGNMENT), 0);
         for (size_t i = size; i < next; i++)
             data[i] = (unsigned char)(i * 31 >> 3);
         size = next;
@@ -157,5 +157,99 @@ Test(arena, a_failure_can_be_made_to_last) {
     arena.fail_on = true;
     cr_assert_null(arena_alloc(&arena, 1, 1, &error));
     cr_assert_null(arena_alloc(&arena, 1, 1, &error));
+    arena_done(&arena);
+}
+
+Test(arena, small_allocations_do_not_take_a_line_of_cache_each) {
+    enum { COUNT = 100000, SIZE = 24 };
+    struct arena arena;
+    struct error error = {0};
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(arena_alloc(&arena, SIZE, 1, &error));
+#ifndef __SANITIZE_ADDRESS__
+    cr_assert_lt(arena.used, COUNT * 2 * SIZE);
+#endif
+    arena_done(&arena);
+}
+
+Test(arena, the_budget_is_shared) {
+    struct arena_budget budget = {.limit = 64 << 20};
+    struct arena one, other;
+    struct error error = {0};
+    arena_init(&one, 0);
+    arena_init(&other, 0);
+    one.budget = other.budget = &budget;
+    cr_assert_eq(arena_budget_left(&budget), 56 << 20);
+
+    void *large = arena_alloc(&one, 50 << 20, 1, &error);
+    cr_assert_not_null(large);
+    cr_assert_null(arena_alloc(&other, 10 << 20, 1, &error));
+    cr_assert_eq(error.code, ERROR_SERVER_FULL);
+    cr_assert_eq(other.used, 0);
+    cr_assert_eq(atomic_load(&budget.used), one.used);
+
+    error = (struct error){0};
+    large = arena_grow(&one, large, 50 << 20, 51 << 20, &error);
+    cr_assert_not_null(large);
+    cr_assert_null(arena_grow(&one, large, 51 << 20, 60 << 20, &error));
+    cr_assert_eq(error.code, ERROR_SERVER_FULL);
+    memset(large, 1, 51 << 20); /* which is still there */
+
+    error = (struct error){0};
+    arena_drop(&one, large, 51 << 20);
+    cr_assert_eq(atomic_load(&budget.used), 0);
+    cr_assert_geq(atomic_load(&budget.most), 51 << 20);
+    cr_assert_not_null(arena_alloc(&other, 10 << 20, 1, &error));
+    arena_done(&other);
+    arena_done(&one);
+    cr_assert_eq(atomic_load(&budget.used), 0);
+}
+
+Test(arena, small_ones_find_memory_when_large_ones_have_taken_theirs) {
+    struct arena_budget budget = {.limit = 64 << 20};
+    struct arena large, small;
+    struct error error = {0};
+    arena_init(&large, 0);
+    arena_init(&small, 0);
+    large.budget = small.budget = &budget;
+    while (arena_alloc(&large, 1 << 20, 1, &error) != NULL)
+        ;
+    cr_assert_eq(error.code, ERROR_SERVER_FULL);
+    cr_assert_leq(atomic_load(&budget.used), 56 << 20);
+    error = (struct error){0};
+    cr_assert_not_null(arena_alloc(&small, 100000, 8, &error));
+    cr_assert_null(arena_alloc(&small, 100000, 8, &error)); /* now it is a large one */
+    arena_done(&small);
+    arena_done(&large);
+}
+
+Test(arena, a_cancelled_request_gets_nothing_more) {
+    atomic_bool cancelled = false;
+    struct arena arena;
+    struct error error = {0};
+    arena_init(&arena, 0);
+    arena.cancelled = &cancelled;
+    cr_assert_not(arena_is_cancelled(&arena));
+    void *data = arena_alloc(&arena, 8, 1, &error);
+    cr_assert_not_null(data);
+    atomic_store(&cancelled, true);
+    cr_assert(arena_is_cancelled(&arena));
+    cr_assert_null(arena_grow(&arena, data, 8, 16, &error));
+    cr_assert_eq(error.code, ERROR_CANCELLED);
+    arena_done(&arena);
+    cr_assert_eq(arena.cancelled, &cancelled);
+}
+
+Test(arena, a_small_allocation_is_not_given_back_early) {
+    struct arena arena;
+    struct error error = {0};
+    arena_init(&arena, 0);
+    char *data = arena_alloc(&arena, 1000, 1, &error);
+    size_t used = arena.used;
+    arena_drop(&arena, data, 1000);
+    arena_drop(&arena, NULL, 1 << 20);
+    cr_assert_eq(arena.used, used);
+    data[999] = 1;
     arena_done(&arena);
 }

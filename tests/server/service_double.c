@@ -96,6 +96,12 @@ void service_answer(const struct service *service, const struct request *request
     reply->job = job;
 }
 
+bool service_answer_briefly(const struct service *service, const struct request *request, const struct route *route,
+                            struct arena *arena, struct reply *reply) {
+    service_answer(service, request, route, arena, reply);
+    return true;
+}
+
 void service_collect(struct arena *arena, struct reply *reply) {
     struct job *job = reply->job;
     struct error error = {0};
