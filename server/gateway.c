@@ -18,6 +18,12 @@
 
 enum { GATEWAY_CONNECTION_BYTES = 64 * 1024, GATEWAY_BLOCK_BYTES = 32 * 1024 };
 
+/* The library looks at a resumed connection only where its socket is ready, and then it reads first: a client that has
+ * closed its sending side loses its answer so, and a connection that ends without more traffic is never cleaned up. At
+ * those with a time limit of their own it looks in every round, before it reads. So a connection gets one, too long to
+ * matter, while it is suspended now and then. (0.9.75 and 1.0.1, MHD_epoll(): manual_timeout_tail.) */
+enum { GATEWAY_LOOKED_AT_S = 1000000, GATEWAY_USUAL_S = 0 };
+
 static struct connection *gateway_slot(const struct gateway *gateway, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info == NULL ? NULL : connection_find(gateway->connections, info->connect_fd);
@@ -123,6 +129,7 @@ static void gateway_on_completed(void *context, struct MHD_Connection *connectio
     *state = NULL;
     if (exchange == NULL)
         return;
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)GATEWAY_USUAL_S);
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
     exchange_free(exchange, info != NULL ? (int)info->http_status : 0, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
@@ -197,6 +204,7 @@ bool gateway_add(struct gateway *gateway, int fd, const struct sockaddr *address
 }
 
 void gateway_suspend(void *connection) {
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)GATEWAY_LOOKED_AT_S);
     MHD_suspend_connection(connection);
 }
 
