@@ -37,6 +37,10 @@ void decode_init(void) {
     json_object_seed(0);
 }
 
+const char *decode_library(void) {
+    return jansson_version_str();
+}
+
 /* What a person most likely did wrong, from the text at the place where it stops being JSON. */
 static const char *decode_hint(const char *text) {
     if (*text == '\0')

@@ -14,3 +14,6 @@ bool decode_call(const struct limits *limits, const struct route *route, const c
 
 /* Gives jansson the arena as allocator and seeds its hash; once per process. */
 void decode_init(void);
+
+/* The version of jansson that is loaded: "2.14". */
+const char *decode_library(void);

@@ -26,7 +26,7 @@ bool decode_axes(const struct decoder *decoder, const json_t *json, const char *
         double axis = is_number                               ? item->number
                       : decoder->scan->dtype == DTYPE_FLOAT32 ? (double)((float *)item->values)[i]
                                                               : ((double *)item->values)[i];
-        if (axis != floor(axis) || fabs(axis) > TENSOR_RANK_MAX) {
+        if (axis != floor(axis) || fabs(axis) > (double)TENSOR_RANK_MAX) {
             struct value_pointer place = value_element(pointer, i);
             const char *at = is_array ? place.text : pointer;
             error_set(decoder->error, ERROR_OUT_OF_RANGE, at, "%s is %.9g, which is no axis of a tensor.", at + 1,

@@ -2,8 +2,8 @@
  * moment it is, calls the one function of server/exchange.h for it, and does what that says.
  *
  * What decides the set-up (measured on 0.9.75): epoll threads without a listen socket of the library's own, since its
- * quiesce may abort; strictness 0, since its checks answer twice, and the guard does more; a connection limit far above
- * ours, since at its limit the library is silent. */
+ * quiesce may abort; a connection limit far above ours, since at its limit the library is silent; strictness as
+ * gateway_strictness() says. */
 #include "server/gateway.h"
 
 #include "server/answer.h"
@@ -165,6 +165,17 @@ static void gateway_on_panic(void *context, const char *file, unsigned line, con
     abort();
 }
 
+const char *gateway_library(void) {
+    return MHD_get_version();
+}
+
+/* 0.9.75's own checks answer twice and the guard does more, so it is told 0. From 1.0 on the library repairs by default
+ * what the guard would refuse (a folded line becomes one, a blank in the target an escape) before anyone sees it: 1.
+ * The library that is loaded decides, which need not be the one that this was compiled with. */
+static int gateway_strictness(void) {
+    return gateway_library()[0] == '0' ? 0 : 1;
+}
+
 bool gateway_start(struct gateway *gateway) {
     const struct refusal *refusal = gateway->no_memory;
     gateway->emergency = MHD_create_response_from_buffer(refusal->size - refusal->head_size,
@@ -186,8 +197,8 @@ bool gateway_start(struct gateway *gateway) {
         0, NULL, NULL, gateway_on_request, gateway, MHD_OPTION_EXTERNAL_LOGGER, gateway_on_error, gateway,
         MHD_OPTION_URI_LOG_CALLBACK, gateway_on_line, gateway, MHD_OPTION_NOTIFY_COMPLETED, gateway_on_completed,
         gateway, MHD_OPTION_NOTIFY_CONNECTION, gateway_on_connection, gateway, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)GATEWAY_CONNECTION_BYTES, MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_STRICT_FOR_CLIENT, 0,
-        pool > 0 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, pool, MHD_OPTION_END);
+        (size_t)GATEWAY_CONNECTION_BYTES, MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_STRICT_FOR_CLIENT,
+        gateway_strictness(), pool > 0 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, pool, MHD_OPTION_END);
     if (gateway->daemon == NULL)
         MHD_destroy_response(gateway->emergency);
     return gateway->daemon != NULL;

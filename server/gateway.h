@@ -26,6 +26,9 @@ struct gateway {
     struct MHD_Response *emergency; /* `no_memory` as a response, made before memory can be short */
 };
 
+/* The version of libmicrohttpd that is loaded: "0.9.75". */
+const char *gateway_library(void);
+
 bool gateway_start(struct gateway *gateway);
 
 /* No connection may be suspended. Sockets that are still open are closed at once. */

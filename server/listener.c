@@ -138,7 +138,7 @@ static void listener_fail(struct listener *listener, int socket, int reason) {
     if (reason == EINTR || reason == ECONNABORTED || reason == EPROTO)
         return;
     double now_ms = clock_now_ms();
-    if (now_ms - listener->complained_ms > LISTENER_COMPLAIN_MS) {
+    if (now_ms - listener->complained_ms > (double)LISTENER_COMPLAIN_MS) {
         log_message(listener->log, LOG_WARN, "cannot accept a connection: %s", strerror(reason));
         listener->complained_ms = now_ms;
     }

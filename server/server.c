@@ -5,6 +5,7 @@
  * become a 503. The library is stopped only when no connection is suspended: it aborts otherwise. */
 #include "server/server.h"
 
+#include "api/decode.h"
 #include "core/blas.h"
 #include "server/clock.h"
 #include "server/memory.h"
@@ -102,6 +103,8 @@ static void server_say_hello(const struct server *server) {
     snprintf(message, sizeof message, "listening on %s", server->listener.url);
     log_begin(server->log, &line, LOG_NOTICE, message);
     log_text(&line, "version", server->context.service.version);
+    log_text(&line, "libmicrohttpd", gateway_library());
+    log_text(&line, "jansson", decode_library());
     log_text(&line, "blas", blas_name());
     log_count(&line, "threads", server->settings.threads);
     log_count(&line, "io_threads", server->settings.io_threads);
@@ -181,7 +184,7 @@ bool server_drain(struct server *server) {
     if (!server_wait(server, clock_now_ms() + (double)settings->drain_timeout_ms))
         return false;
     size_t late = atomic_load(&server->connections.open);
-    if (!server_refuse(server) || !server_wait(server, clock_now_ms() + SERVER_LAST_WORDS_MS))
+    if (!server_refuse(server) || !server_wait(server, clock_now_ms() + (double)SERVER_LAST_WORDS_MS))
         return false;
 
     watchdog_stop(&server->watchdog);

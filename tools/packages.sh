@@ -6,6 +6,7 @@ set -eu
 # build:     to compile the program        runtime:   what the program itself needs, without headers
 # run:       what ./run needs beside that
 # test:      what ./test needs beside that  container: what the container proofs of ./test --full need
+# browser:   what the browser test needs beside that
 # bench:     what bench/run needs beside that
 # peers:     what tests/peers/environment.sh needs beside test
 # A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
@@ -13,20 +14,27 @@ packages_of() {
     case $1 in
     build) echo gcc:gcc cmake:cmake make:make pkg-config:pkg-config \
         libmicrohttpd-dev libjansson-dev libopenblas-pthread-dev ;;
-    runtime) echo libmicrohttpd12 libjansson4 libopenblas0-pthread ;;
+    runtime) echo "libmicrohttpd12$t64" libjansson4 libopenblas0-pthread ;;
     run) echo curl:curl ;;
-    test) echo libcriterion-dev g++:g++ clang:clang clang-format-14:clang-format-14 universal-ctags:ctags binutils:nm \
-        python3:python3 python3-numpy git:git curl:curl chromium:chromium nodejs:node npm:npm ca-certificates ;;
+    test) echo libcriterion-dev g++:g++ clang:clang $format universal-ctags:ctags binutils:nm \
+        python3:python3 python3-numpy git:git curl:curl ;;
+    browser) echo chromium:chromium nodejs:node npm:npm ca-certificates ;;
     bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
     peers) echo python3-venv python3-torch python3-numpy ;;
     container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
         util-linux:unshare ;;
     *)
-        echo "$0: no such purpose: $1 (build, runtime, run, test, bench, peers, container)" >&2
+        echo "$0: no such purpose: $1 (build, runtime, run, test, browser, bench, peers, container)" >&2
         return 2
         ;;
     esac
 }
+
+# Debian 13 named some libraries anew, for 64-bit time, and has no clang-format 14: the test of the format is skipped.
+format= t64=t64
+if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
+    format=clang-format-14:clang-format-14 t64=
+fi
 
 packages_is_there() {
     case $1 in
@@ -37,14 +45,19 @@ packages_is_there() {
 
 missing=
 for purpose in "$@"; do
-    for entry in $(packages_of "$purpose"); do
+    names=$(packages_of "$purpose")
+    for entry in $names; do
         packages_is_there "$entry" || missing="$missing ${entry%%:*}"
     done
 done
 [ -n "$missing" ] || exit 0
 
 root=
-if [ "$(id -u)" != 0 ]; then
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "attnd looks for Debian's packages, and there is no apt-get here. Install what your system has instead of:$missing" >&2
+    echo "Then build by hand: README.md, \"Build and install by hand\"." >&2
+    exit 1
+elif [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null 2>&1 || {
         echo "attnd needs these Debian packages, and only root can install them:$missing" >&2
         exit 1

@@ -218,7 +218,7 @@ Test(attend, a_row_without_keys_is_zero_or_uniform) {
         fixture.attention.empty_row = ATTENTION_EMPTY_UNIFORM;
         run(&fixture, 4);
         for (size_t j = 0; j < KEYS; j++) {
-            cr_assert_eq(fixture.rows[3 * KEYS + j], t == 0 ? (double)(1.0F / KEYS) : 1.0 / KEYS);
+            cr_assert_eq(fixture.rows[3 * KEYS + j], t == 0 ? (double)(1.0F / (float)KEYS) : 1.0 / (double)KEYS);
             cr_assert_eq(fixture.rows[4 * KEYS + j], j == 0 ? 1 : 0, "a row with a key stays as it is");
         }
         fixture_done(&fixture);

@@ -14,7 +14,7 @@ enum { COUNT = 1203 };
 static void sweep(struct fixture *fixture, enum dtype dtype, double cap) {
     double scores[COUNT];
     for (size_t i = 0; i < COUNT; i++)
-        scores[i] = i == 0 ? 0 : (i % 2 ? 1 : -1) * pow(10, 40.0 * (double)i / COUNT - 20);
+        scores[i] = i == 0 ? 0 : (i % 2 ? 1 : -1) * pow(10, 40.0 * (double)i / (double)COUNT - 20);
     fixture_init(fixture, dtype);
     fixture_plain(fixture, 1, COUNT, 1, 1, (double[]){1}, scores, NULL);
     fixture->attention.softcap = cap;
