@@ -152,6 +152,12 @@ class Server:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode("utf-8", "backslashreplace")
 
+    def library(self):
+        """The version of libmicrohttpd, from the first line of the log: (0, 9, 75)."""
+        version = re.search(r"libmicrohttpd=([0-9.]+)", self.log_text())
+        expect(version, "the log does not name libmicrohttpd's version")
+        return tuple(map(int, version.group(1).split(".")))
+
     def log_lines(self):
         return self.log_text().splitlines()
 
