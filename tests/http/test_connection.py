@@ -289,8 +289,8 @@ def main():
         server.request("POST", SELF, large(1000))  # whatever is opened once is open now
         time.sleep(0.2)
         base = server.descriptors()
-        claims.check("a head that drips is cut at the head's deadline", cut_in_time, server, HEAD[:30], b"X", 1.0)
-        claims.check("a head that stops is cut at the head's deadline", cut_in_time, server, HEAD[:30], b"", 1.0)
+        claims.check("a head that drips is cut at the head's deadline", cut_in_time, server, HEAD[:45], b"X", 1.0)
+        claims.check("a head that stops is cut at the head's deadline", cut_in_time, server, HEAD[:45], b"", 1.0)
         claims.check("a body that drips is cut at the body's deadline", cut_in_time, server, HEAD, b" ", 1.0)
         claims.check("a body that stops is cut at the body's deadline", cut_in_time, server, HEAD + BODY[:4], b"", 1.0)
         claims.check("a body in chunks that drips is cut", cut_in_time, server,
