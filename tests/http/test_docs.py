@@ -2,9 +2,10 @@
 """The examples of the documentation, run: each curl line is sent to a server and must give the JSON shown under it.
 
 In README.md and docs/API.md, a fenced ```sh block with a curl line that names http://127.0.0.1:8080, followed by a
-fenced ```json block (at most one paragraph between them), is a question and its answer. Answers are compared as JSON,
-numbers by their value and members in order. A curl line without a ```json block behind it must merely succeed. Also
-checked: the table of settings is what the program prints, and every member, route and problem has its place."""
+fenced ```json block (at most one paragraph between them), is a question and its answer; so is a ```python block that
+names it. Answers are compared as JSON, numbers by their value and members in order. An example without a ```json block
+behind it must merely succeed. Also checked: commands can be copied with what stands behind
+them, the table of settings is what the program prints, and every member, route and problem has its place."""
 
 import json
 import os
@@ -37,23 +38,26 @@ def fences(name):
         end = match.end()
 
 
+SHELLS = ("sh", "bash", "shell", "console")
+
+
 def examples(name):
-    """(line, shell text, answer or None) for every fenced curl line."""
+    """(line, the command and its argument, answer or None) for every fenced example that calls a server."""
     found = list(fences(name))
     for place, (language, text, line, _) in enumerate(found):
-        if language not in ("sh", "bash", "shell", "console") or ADDRESS not in text or "curl" not in text:
+        if ADDRESS not in text or not (language == "python" or language in SHELLS and "curl" in text):
             continue
         answer = None
         if place + 1 < len(found):
             following, body, _, between = found[place + 1]
             if following == "json" and "\n#" not in between and len(re.split(r"\n\s*\n", between.strip())) == 1:
                 answer = body
-        yield line, text, answer
+        yield line, [*(["python3", "-c"] if language == "python" else ["bash", "-euo", "pipefail", "-c"]), text], answer
 
 
-def run_example(server, text, answer):
-    command = text.replace(ADDRESS, server.address)
-    ended = subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, check=False,
+def run_example(server, command, answer):
+    command[-1] = command[-1].replace(ADDRESS, server.address)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False,
                            timeout=60 * PATIENCE, cwd=ROOT, env=os.environ | {"CURL_HOME": "/nonexistent"})
     expect(ended.returncode == 0, lambda: f"exit {ended.returncode}: {excerpt(ended.stderr)}")
     if answer is None:
@@ -61,6 +65,16 @@ def run_example(server, text, answer):
         return
     body = ended.stdout[ended.stdout.index("{"):] if ended.stdout.startswith("HTTP/") else ended.stdout
     expect(parsed(body) == parsed(answer), lambda: f"\n      got  {excerpt(body, 1500)}\n      docs {excerpt(answer, 1500)}")
+
+
+def commands_are_clean(name):
+    """Whole lines can be copied: no explanation stands behind a command without a #, in a ```sh block or an indented one."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        outside = FENCE.sub("", file.read())
+    lines = [line for language, text, _, _ in fences(name) if language in SHELLS for line in text.splitlines()]
+    lines += [line for line in outside.splitlines() if line.startswith("    ")]
+    for line in lines:
+        expect(not re.match(r"\s*[\w./~-][^#'\"]*\S {2,}[^#\s\\]", line), f"{name}: {line.strip()}")
 
 
 def read(name):
@@ -117,10 +131,12 @@ def main():
     count = 0
     with Server() as server:
         for name in FILES:
-            for line, text, answer in claims.check(f"{name} can be read", lambda name=name: list(examples(name))) or []:
+            for line, command, answer in claims.check(f"{name} can be read", lambda name=name: list(examples(name))) or []:
                 count += answer is not None
                 claims.check(f"{name}:{line}: {'the answer is the one shown' if answer else 'the command succeeds'}",
-                             run_example, server, text, answer)
+                             run_example, server, command, answer)
+        for name in (*FILES, "CONTRIBUTING.md", "docs/SETTINGS.md", "docs/SCALING.md"):
+            claims.check(f"the commands of {name} can be copied whole", commands_are_clean, name)
         claims.check("there are examples with answers", lambda: expect(count >= 4, f"only {count}"))
         claims.check("every route and member is in docs/API.md", members_in_docs, server)
         claims.check("the server stops cleanly", server.stop)
