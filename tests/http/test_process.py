@@ -48,6 +48,14 @@ def bad_environment():
             expect(word in ended.stderr, f"{env}: {word} is not named: {ended.stderr}")
 
 
+def first_line(server):
+    """It names what is loaded: a report of a fault needs no more."""
+    line = next(line for line in server.log_lines() if "listening on" in line)
+    for library in (r"version=\d+\.\d+\.\d+", r"libmicrohttpd=\d+\.\d+\.\d+", r"jansson=\d+\.\d+",
+                    r'blas="OpenBLAS \d+\.\d+\.\d+ [^"]+"'):
+        expect(re.search(f" {library}", line), f"no {library}: {line}")
+
+
 def port_in_use(server):
     ended = run_once("--port", server.port)
     expect(ended.returncode not in (0, None) and ended.returncode > 0, f"exit {ended.returncode}")
@@ -382,6 +390,7 @@ def main():
     claims.check("--help lists every setting with its environment name", help_lists_settings)
     claims.check("--version", version)
     with Server() as server:
+        claims.check("the first line names the libraries' versions", first_line, server)
         claims.check("a port in use is one line that names it", port_in_use, server)
         claims.check("/livez and /readyz", health_routes, server)
         claims.check("--healthcheck: 0 when ready, 1 when nobody is there", healthcheck, server)
