@@ -2,14 +2,15 @@
 #   docker build -t attnd .
 #   docker run --rm -p 8080:8080 --read-only --cap-drop ALL --security-opt no-new-privileges attnd
 
-FROM debian:trixie-slim AS build
+ARG DEBIAN=trixie
+FROM debian:${DEBIAN}-slim AS build
 WORKDIR /source
 COPY tools/packages.sh tools/
 RUN tools/packages.sh build
 COPY . .
 RUN cmake -S . -B /build -DATTND_TESTS=OFF && cmake --build /build --target attnd -j "$(nproc)" && strip /build/attnd
 
-FROM debian:trixie-slim AS runtime
+FROM debian:${DEBIAN}-slim AS runtime
 COPY tools/packages.sh /
 RUN /packages.sh runtime
 COPY --from=build /build/attnd /usr/local/bin/

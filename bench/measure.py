@@ -51,11 +51,11 @@ def machine(folder):
     cpu = next((line.partition(":")[2].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), platform.machine())
     memory_kib = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
-    debian = output_of("dpkg-query", "-W", "-f", "${Version}", "libmicrohttpd12")
     revision = output_of("git", "rev-parse", "--short", "HEAD")
     changed = " and changes not committed" if output_of("git", "status", "--porcelain", "core", "api", "server") else ""
     listening = next((line for line in (folder / "servers.log").read_text(errors="replace").splitlines()
                       if "listening" in line), "")
+    microhttpd = listening.partition("libmicrohttpd=")[2].partition(" ")[0]
     blas = listening.partition('blas="')[2].partition('"')[0]
     dropped = ", ".join(f"`{name}`" for name in servers.DROPPED)
     return results.table(("what", "version"), [
@@ -63,7 +63,7 @@ def machine(folder):
         ("system", f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"),
         ("attnd", f"{output_of(str(folder / 'attnd'), '--version')}, revision {revision}{changed}, "
                   f"{output_of('cc', '--version').splitlines()[0]}"),
-        ("libraries of attnd", f"libmicrohttpd {debian}, {blas}"),
+        ("libraries of attnd", f"libmicrohttpd {microhttpd}, {blas}"),
         ("peers", f"Python {platform.python_version()}, " +
          ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)),
         ("client", output_of("sh", "-c", "wrk -v 2>&1 | head -n 1").partition(" Copyright")[0] + ", bench/latency.c"),
