@@ -65,6 +65,11 @@ elif [ "$(id -u)" != 0 ]; then
     root=sudo
 fi
 echo "Installing with apt-get:$missing" >&2
-$root apt-get update -qq >/dev/null
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # one word per package is meant
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends $missing >/dev/null
+if ! { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+fi
