@@ -1,9 +1,6 @@
 /* From a call to a computation: see plan.h. */
 #include "api/plan.h"
-#include "api/half.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -112,62 +109,6 @@ static bool plan_fully_masked(const struct call *call, struct plan *plan, struct
                      row, batch, head);
 }
 
-/* The largest |number| of a tensor. */
-static double plan_magnitude(const struct plan *plan, const struct tensor *tensor) {
-    return tensor->data == NULL ? 0 : rows_magnitude(plan->dtype, tensor->data, tensor->count);
-}
-
-/* The largest |x·W + b| that any x of that magnitude can give. */
-static double plan_mapped_magnitude(const struct plan *plan, const struct call_projection *map, size_t in, double x) {
-    if (map->weight.data == NULL)
-        return x;
-    if (map->bound > 0)
-        return ((double)in * x + 1) * map->bound;
-    return (double)in * x * plan_magnitude(plan, &map->weight) + plan_magnitude(plan, &map->bias);
-}
-
-/* The largest |number| of a side: mapped, cached or of the extra row. */
-static double plan_side_magnitude(const struct plan *plan, const struct call_projection *map,
-                                  const struct plan_side *side, const struct tensor *past, const struct tensor *bias) {
-    double most = plan_mapped_magnitude(plan, map, side->cols, plan_magnitude(plan, side->tensor));
-    if (past != NULL)
-        most = fmax(most, plan_magnitude(plan, past));
-    return bias != NULL ? fmax(most, plan_magnitude(plan, bias)) : most;
-}
-
-/* Whether no number of the answer can overflow, whatever rounding does: then it may be sent while it is computed. */
-static bool plan_is_bounded(const struct call *call, const struct plan_side sides[3], const struct plan *plan) {
-    double turn = call->rotary.given ? M_SQRT2 : 1; /* of two features, one can be turned into the other */
-    struct attention_magnitudes magnitudes = {
-        .query = turn * plan_side_magnitude(plan, plan->learned[0], &sides[0], NULL, NULL),
-        .key = turn * plan_side_magnitude(plan, plan->learned[1], &sides[1], &call->past_key, &call->bias_key),
-        .value = plan_side_magnitude(plan, plan->learned[2], &sides[2], &call->past_value, &call->bias_value),
-    };
-    double limit = dtype_max(call->written) / 4;
-    if (!(magnitudes.query < limit && magnitudes.key < limit && magnitudes.value < limit))
-        return false;
-    double output = attention_bound(&plan->attention, &magnitudes);
-    if (!(output < limit))
-        return false;
-    struct attention scores = plan->attention; /* which the bound keeps within the dtype computed in */
-    scores.heads.data = NULL;
-    if (half_is(call->written) && !(attention_bound(&scores, &magnitudes) < limit))
-        return false;
-    /* A gate makes outputs smaller; its own sums must not overflow. */
-    if (plan->has_gate &&
-        !(plan_mapped_magnitude(plan, &call->gate, sides[0].cols, plan_magnitude(plan, sides[0].tensor)) < limit))
-        return false;
-    output = plan_mapped_magnitude(plan, plan->learned[3], plan->heads * plan->value_size, output);
-    if (!(output < limit))
-        return false;
-    if (!plan->has_norm)
-        return true;
-    /* The variance squares x + output in double; the normed row is at most √cols from 0. */
-    double sum = output + plan_magnitude(plan, sides[0].tensor), cols = (double)plan->output_size;
-    double normed = sqrt(cols) * (call->norm_weight.data == NULL ? 1 : plan_magnitude(plan, &call->norm_weight));
-    return sum < limit && sum * sum * cols < DBL_MAX / 4 && normed + plan_magnitude(plan, &call->norm_bias) < limit;
-}
-
 static bool plan_attention(const struct limits *limits, const struct route *route, const struct call *call,
                            struct arena *arena, struct plan *plan, struct error *error) {
     bool may_be_split = call->axes_count == 0 && (call->query.rank == 4 || call->inputs.rank == 4);
@@ -190,7 +131,7 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
     if (!plan_tensors(plan, error) || !attention_check(attention, error) || !plan_work(limits, plan, error) ||
         !plan_answer_size(limits, plan, error) || !plan_fully_masked(call, plan, error))
         return false;
-    plan->is_bounded = plan_is_bounded(call, sides, plan);
+    plan->is_bounded = plan_bound_holds(call, sides, plan);
     attention->poisoned = plan->is_bounded ? NULL : plan->poisoned;
     return true;
 }

@@ -153,5 +153,9 @@ bool plan_merge(const struct limits *limits, const struct call *call, struct are
 /* plan_scores.c: how scores are made and normalized: scale, softcap, alibi, sinks; and the array of lse. */
 bool plan_scores(const struct call *call, struct arena *arena, struct plan *plan, struct error *error);
 
+/* plan_bound.c: whether no number of the answer, nor any on the way to it, can overflow, whatever rounding does: then
+ * it may be sent while it is computed. */
+bool plan_bound_holds(const struct call *call, const struct plan_side sides[3], const struct plan *plan);
+
 /* plan_results.c: the shape of every result, with all else of the plan known. */
 void plan_results(struct plan *plan);

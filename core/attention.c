@@ -198,27 +198,39 @@ static double attention_masked_bound(const struct attention *attention, double b
     return bound;
 }
 
-double attention_bound(const struct attention *attention, const struct attention_magnitudes *magnitudes) {
+/* The log of a row's sum: no less than its largest term, sink or score, and no more than that of as many such terms. */
+static double attention_lse_bound(const struct attention *attention, double masked) {
+    double most = masked;
+    for (size_t head = 0; attention->sinks && head < attention->query.heads; head++)
+        most = fmax(most, fabs(attention->sinks[head]));
+    return most + log((double)attention->key.rows + 1);
+}
+
+struct attention_bounds attention_bound(const struct attention *attention,
+                                        const struct attention_magnitudes *magnitudes) {
     const struct view *key = &attention->key;
     /* Far above any rounding of a bound. */
     double limit = (attention->dtype == DTYPE_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 4;
-    if (attention->normalize == ATTENTION_SUM)
-        return INFINITY;
+    struct attention_bounds bounds = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
 
     double products = magnitudes->query * magnitudes->key * (double)key->cols;
     if (!(products < limit) || !(products * fabs(attention->scale) < limit))
-        return INFINITY;
-    double scores = products * fabs(attention->scale);
-    if (attention->softcap > 0)
-        scores = fmin(scores, attention->softcap);
-    scores = attention_masked_bound(attention, scores, limit);
-    if (!(scores < limit))
-        return INFINITY;
-    if (!attention->heads.data)
-        return scores;
+        return bounds;
+    bounds.scores = products * fabs(attention->scale);
+    bounds.capped = attention->softcap > 0 ? fmin(bounds.scores, attention->softcap) : bounds.scores;
+    double masked = attention_masked_bound(attention, bounds.capped, limit);
+    if (!(masked < limit))
+        return bounds;
+    bounds.masked = masked;
+    bounds.lse = attention_lse_bound(attention, masked);
+    if (attention->normalize == ATTENTION_SUM)
+        return bounds;
     /* The weights of a row sum to 1, but for normalize none, where each may be as large as a score. */
-    double sum = attention->normalize == ATTENTION_NONE ? scores * (double)key->rows : 1;
-    return sum * magnitudes->value < limit ? sum * magnitudes->value : INFINITY;
+    bool plain = attention->normalize == ATTENTION_NONE;
+    double heads = (plain ? masked * (double)key->rows : 1) * magnitudes->value;
+    bounds.weights = plain ? masked : 1;
+    bounds.heads = heads < limit ? heads : INFINITY;
+    return bounds;
 }
 
 enum { ATTENTION_STRETCH = 512 }; /* keys looked at together: most rows have an allowed one among the first */

@@ -77,10 +77,17 @@ struct attention_magnitudes {
     double query, key, value;
 };
 
-/* The largest |number| that an output (where none is wanted: a score) can have with inputs of these magnitudes, D,
- * scale, multiply and bias; INFINITY where that number, or one on the way to it, could overflow. With ATTENTION_SUM
- * always INFINITY: a sum that cancels can make a weight of any size. */
-double attention_bound(const struct attention *attention, const struct attention_magnitudes *magnitudes);
+/* The largest |number| that each stage can have, whatever rounding does; INFINITY where that number, or one on the way
+ * to it, could overflow the dtype. */
+struct attention_bounds {
+    double scores, capped, masked; /* of the stages of these names; a masked −∞ counts as nothing */
+    double weights, heads; /* with ATTENTION_SUM always INFINITY: a sum that cancels makes weights of any size */
+    double lse;            /* of a row with an allowed key, or with a sink */
+};
+
+/* With inputs of these magnitudes, and this D, scale, softcap, mask and sinks. */
+struct attention_bounds attention_bound(const struct attention *attention,
+                                        const struct attention_magnitudes *magnitudes);
 
 /* Walks rows in row-major order over [B,H,L] and stores the flat indices of those without an allowed key, at most
  * `limit` of them; returns how many there are in all. `first_unpadded`: the first such row that query padding does
