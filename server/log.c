@@ -90,9 +90,11 @@ static bool log_quoted(struct log_line *line, const char *text) {
 static bool log_needs_quotes(const char *text) {
     if (text[0] == '\0' || strnlen(text, LOG_TEXT_MAX + 1) > LOG_TEXT_MAX)
         return true;
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' || *text == 0x7f)
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '=' || byte == '\\')
             return true;
+    }
     return false;
 }
 

@@ -1,5 +1,7 @@
 /* attnd: attention as an HTTP microservice. Reads the settings, starts the server, and drains it when told to end.
- * Exit status: 0 drained, 1 could not start, 2 a setting is wrong, 128 + n ended at once by a second signal n. */
+ * Exit status: 0 drained, 1 could not start, 2 a setting is wrong, 143 ended at once by a
+ * second signal, whichever it was. */
+#include "server/early.h"
 #include "server/healthcheck.h"
 #include "server/log.h"
 #include "server/process.h"
@@ -47,6 +49,8 @@ int main(int argc, char **argv) {
     enum settings_action action;
     char message[256];
 
+    early_done();
+    process_open_streams();
     if (!settings_parse(argc, argv, getenv, &settings, &action, message, sizeof message)) {
         fprintf(stderr, "attnd: %s\n", message);
         return 2;

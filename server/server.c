@@ -124,7 +124,7 @@ bool server_start(struct server *server, const struct settings *settings, struct
     identifier_init(&server->context.identifiers);
 
     size_t connections = 0, lingering = 0;
-    if (!blas_init(error))
+    if (!process_has_room(settings->threads + settings->io_threads, error) || !blas_init(error))
         return false;
     service_init();
     if (!server_refusals(server, error) || !server_fit(server, &connections, &lingering, error) ||
