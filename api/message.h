@@ -15,6 +15,7 @@ struct request {
     const char *content_type; /* NULL: no such field */
     const char *accept;       /* NULL: no such field */
     const char *origin;       /* NULL: no such field */
+    const char *host;         /* what the request is for: "127.0.0.1:8080"; NULL: not said */
     char *body;               /* body_size bytes and a NUL after them; NULL: no body */
     size_t body_size;
 };

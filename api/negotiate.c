@@ -11,17 +11,19 @@ static const char *negotiate_skip_space(const char *text) {
 }
 
 bool negotiate_is_json(const char *content_type, bool has_origin) {
-    if (content_type == NULL)
-        return true;
-    const char *type = negotiate_skip_space(content_type);
-    size_t size = strcspn(type, "; \t");
-    if (size == 0)
-        return true;
+    const char *type = negotiate_skip_space(content_type != NULL ? content_type : "");
+    if (*type == '\0')
+        return !has_origin;
+    size_t size = strcspn(type, ";, \t\"");
+    const char *end = negotiate_skip_space(type + size);
+    if (size == 0 || (*end != '\0' && *end != ';'))
+        return false;
     if (size == 33 && strncasecmp(type, "application/x-www-form-urlencoded", size) == 0)
         return !has_origin;
     if (size == 16 && strncasecmp(type, "application/json", size) == 0)
         return true;
-    return size > 17 && strncasecmp(type, "application/", 12) == 0 && strncasecmp(type + size - 5, "+json", 5) == 0;
+    return size > 17 && strncasecmp(type, "application/", 12) == 0 && memchr(type + 12, '/', size - 12) == NULL &&
+           strncasecmp(type + size - 5, "+json", 5) == 0;
 }
 
 /* The weight of one range of an Accept field, 1 where none is given. */

@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-/* Whether a body of this type is read as JSON: application/json, application/…+json, no type at all (NULL), and
- * curl's default form type where no Origin field says that a web page sent it. */
+/* Whether a body of this type is read as JSON: application/json and application/…+json; where no Origin field says that
+ * a web page sent it, also no type (NULL or empty) and curl's form type. Those a page may send without asking first. */
 bool negotiate_is_json(const char *content_type, bool has_origin);
 
 /* Whether an Accept field (NULL: takes all) takes `type`, given as "application/json". */

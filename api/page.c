@@ -21,27 +21,44 @@ static const char page_front_text[] =
     "and\n"
     "the outputs back. The answer is the same to the last digit every time.</p>\n"
     "<h2>Self-attention</h2>\n"
-    "<pre>curl http://127.0.0.1:8080/v1/attention/self -d '{\"inputs\": [[1,0],[0,1]]}'</pre>\n"
+    "<pre>curl http://%s/v1/attention/self -d '{\"inputs\": [[1,0],[0,1]]}'</pre>\n"
     "<h2>Masked: no looking ahead</h2>\n"
-    "<pre>curl http://127.0.0.1:8080/v1/attention/masked -d '{\"inputs\": [[1,0],[0,1]]}'</pre>\n"
+    "<pre>curl http://%s/v1/attention/masked -d '{\"inputs\": [[1,0],[0,1]]}'</pre>\n"
     "<h2>Cross-attention</h2>\n"
-    "<pre>curl http://127.0.0.1:8080/v1/attention/cross -d '{\"query\": [[1,0]], \"context\": [[1,0],[0,1]]}'</pre>\n"
+    "<pre>curl http://%s/v1/attention/cross -d '{\"query\": [[1,0]], \"context\": [[1,0],[0,1]]}'</pre>\n"
     "<h2>Several heads</h2>\n"
-    "<pre>curl http://127.0.0.1:8080/v1/attention/multi-head -d '{\"inputs\": [[1,0],[0,1]], \"num_heads\": 2}'</pre>\n"
+    "<pre>curl http://%s/v1/attention/multi-head -d '{\"inputs\": [[1,0],[0,1]], \"num_heads\": 2}'</pre>\n"
     "<h2>Words</h2>\n"
-    "<pre>curl http://127.0.0.1:8080/v1/attention/self -d '{\"tokens\": [\"나는\", \"집에\", \"갑니다\"],\n"
+    "<pre>curl http://%s/v1/attention/self -d '{\"tokens\": [\"나는\", \"집에\", \"갑니다\"],\n"
     "  \"embeddings\": {\"나는\": [0.1, 0.2], \"집에\": [0.2, 0.1], \"갑니다\": [0.3, 0.3]}}'</pre>\n"
     "<p>Every route and member: <a href=\"/v1/attention\">/v1/attention</a>. Every problem explains itself at its\n"
     "<code>type</code>, such as <a href=\"/problems/shape_mismatch\">/problems/shape_mismatch</a>.</p>\n";
 
-void page_front(const struct service *service, struct text *text) {
-    const char *version = strstr(page_front_text, "%s");
-    text_bytes(text, page_front_text, (size_t)(version - page_front_text));
-    text_string(text, service->version);
-    text_string(text, version + 2);
+void page_front(const struct service *service, const char *host, struct text *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]";
+    /* What a shell or HTML might take otherwise is not shown. */
+    if (host == NULL || host[0] == '\0' || host[strspn(host, plain)] != '\0')
+        host = "127.0.0.1:8080";
+    const char *at = page_front_text;
+    for (const char *mark = strstr(at, "%s"); mark != NULL; mark = strstr(at, "%s")) {
+        text_bytes(text, at, (size_t)(mark - at));
+        text_string(text, at == page_front_text ? service->version : host);
+        at = mark + 2;
+    }
+    text_string(text, at);
+}
+
+static bool page_problems(struct text *text) {
+    text_string(text, "The codes of problems; GET /problems/<code> explains each.\n\n");
+    for (int code = ERROR_NONE + 1; code < ERROR_CODE_COUNT; code++)
+        text_format(text, "%d %s: %s\n", problem_status((enum error_code)code), error_slug((enum error_code)code),
+                    error_title((enum error_code)code));
+    return true;
 }
 
 bool page_problem(const char *slug, struct text *text) {
+    if (slug[0] == '\0')
+        return page_problems(text);
     for (int code = ERROR_NONE + 1; code < ERROR_CODE_COUNT; code++) {
         if (strcmp(slug, error_slug((enum error_code)code)) != 0)
             continue;
@@ -110,6 +127,9 @@ static void page_routes(struct text *text) {
             page_members(text, member_list_of(route), "   ");
         text_string(text, "}");
     }
+    /* The server answers these two itself (server/probe.c). */
+    text_string(text, ",\n  {\"method\":\"GET\",\"path\":\"/livez\",\"about\":\"Whether the process answers.\"}"
+                      ",\n  {\"method\":\"GET\",\"path\":\"/readyz\",\"about\":\"Whether it takes new requests.\"}");
 }
 
 void page_catalogue(const struct service *service, struct text *text) {

@@ -12,6 +12,8 @@ int problem_status(enum error_code code) {
     case ERROR_DUPLICATE_MEMBER:
     case ERROR_BAD_REQUEST:
         return 400;
+    case ERROR_ORIGIN_REFUSED:
+        return 403;
     case ERROR_NOT_FOUND:
         return 404;
     case ERROR_METHOD_NOT_ALLOWED:
@@ -32,6 +34,8 @@ int problem_status(enum error_code code) {
         return 415;
     case ERROR_EXPECTATION_FAILED:
         return 417;
+    case ERROR_MISDIRECTED:
+        return 421;
     case ERROR_UNKNOWN_MEMBER:
     case ERROR_MISSING_MEMBER:
     case ERROR_CONFLICT:
@@ -102,6 +106,10 @@ static const char *const problem_explanations[ERROR_CODE_COUNT] = {
     [ERROR_DUPLICATE_MEMBER] = "A name occurs twice in one object, so that its meaning is open. Leave one of them out.",
     [ERROR_BAD_REQUEST] = "The request line or a header field is not proper HTTP/1.1 (RFC 9112), or two of them "
                           "contradict each other. The connection is closed, since what follows cannot be trusted.",
+    [ERROR_ORIGIN_REFUSED] =
+        "A page of another origin asks whether it may call (a CORS preflight), and the server's --cors-origin does not "
+        "list that origin. An origin is scheme, host and port: http://localhost:5500 is not http://127.0.0.1:5500. "
+        "Browsers report this as \"blocked by CORS policy\".",
     [ERROR_NOT_FOUND] = "There is nothing at this path. GET / and GET /v1/attention list what there is.",
     [ERROR_METHOD_NOT_ALLOWED] =
         "The resource exists but does not take this method; the Allow field lists those it does.",
@@ -113,9 +121,14 @@ static const char *const problem_explanations[ERROR_CODE_COUNT] = {
         "too slowly. Send it again on a new connection.",
     [ERROR_LENGTH_REQUIRED] = "A POST says how long its body is: by Content-Length, or by Transfer-Encoding: chunked.",
     [ERROR_EXPECTATION_FAILED] = "The only expectation that is met is Expect: 100-continue.",
+    [ERROR_MISDIRECTED] =
+        "The Host field or the target names a host that this server does not answer for. A server that listens on this "
+        "machine only (127.0.0.1, ::1) takes localhost, loopback addresses and what --allowed-hosts lists, so that a "
+        "page elsewhere cannot reach it through a name of its own (DNS rebinding).",
     [ERROR_UNSUPPORTED_MEDIA_TYPE] =
-        "Send the body with Content-Type: application/json. curl's own type for -d is taken "
-        "too, except from a web page.",
+        "Send the body with Content-Type: application/json, and not compressed. Without an Origin field the type may "
+        "be "
+        "left out, and curl's own type for -d is taken too; a request from a web page must say application/json.",
     [ERROR_UNSUPPORTED_ENCODING] =
         "Bodies arrive plain, or chunked; other transfer codings and compressed bodies are not "
         "taken.",

@@ -52,7 +52,8 @@ const struct route *route_at(size_t index) {
 
 static bool route_matches(const struct route *route, const char *path) {
     if (route->is_prefix)
-        return strncmp(path, route->path, strlen(route->path)) == 0;
+        return strncmp(path, route->path, strlen(route->path)) == 0 ||
+               (strncmp(path, route->path, strlen(route->path) - 1) == 0 && path[strlen(route->path) - 1] == '\0');
     return strcmp(path, route->path) == 0;
 }
 

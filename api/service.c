@@ -61,10 +61,16 @@ bool service_route(const struct request *request, const struct route **route, co
         return error_received(error, "%.80s", request->accept);
     }
     if (service_route_takes_body(found) && !negotiate_is_json(request->content_type, request->origin != NULL)) {
+        bool typed = request->content_type != NULL && request->content_type[0] != '\0';
         error_set(error, ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
-                  "The body is %.80s; send JSON with Content-Type: application/json.", request->content_type);
+                  "The body is %s%.80s; send JSON with Content-Type: application/json%s.", typed ? "" : "of no type",
+                  typed ? request->content_type : "",
+                  request->origin != NULL
+                      ? ", as a page must: fetch(url, {method: \"POST\", headers: {\"Content-Type\": "
+                        "\"application/json\"}, body: JSON.stringify(request)})"
+                      : "");
         error_expected(error, "application/json");
-        return error_received(error, "%.80s", request->content_type);
+        return typed ? error_received(error, "%.80s", request->content_type) : error_received(error, "no type");
     }
     *route = found;
     return true;
@@ -86,16 +92,19 @@ static bool service_page(const struct service *service, const struct request *re
     text_init(&text, arena, error);
     *reply = (struct reply){.status = 200};
     if (route->kind == ROUTE_FRONT_PAGE) {
-        page_front(service, &text);
+        page_front(service, request->host, &text);
         reply->type = "text/html; charset=utf-8";
     } else if (route->kind == ROUTE_CATALOGUE) {
         page_catalogue(service, &text);
         reply->type = service_json;
     } else {
-        const char *slug = request->path + strlen(route->path);
+        /* "/problems" is taken as "/problems/". */
+        size_t prefix = strlen(route->path);
+        const char *slug = strlen(request->path) > prefix ? request->path + prefix : "";
         reply->type = "text/plain; charset=utf-8";
         if (!page_problem(slug, &text))
-            return error_set(error, ERROR_NOT_FOUND, NULL, "There is no problem with the code \"%.60s\".", slug);
+            return error_set(error, ERROR_NOT_FOUND, NULL,
+                             "There is no problem with the code \"%.60s\"; GET /problems/ lists them.", slug);
     }
     reply->body = text.data;
     reply->size = text.size;

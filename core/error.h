@@ -17,6 +17,7 @@
     X(EMPTY_BODY, "empty_body", "The body is empty")                                                                   \
     X(DUPLICATE_MEMBER, "duplicate_member", "A member occurs twice")                                                   \
     X(BAD_REQUEST, "bad_request", "The request is not proper HTTP")                                                    \
+    X(ORIGIN_REFUSED, "origin_refused", "Pages of this origin may not call")                                           \
     X(NOT_FOUND, "not_found", "No such resource")                                                                      \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", "The resource does not take this method")                              \
     X(METHOD_UNKNOWN, "method_unknown", "The method is not known")                                                     \
@@ -24,6 +25,7 @@
     X(REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive")                                       \
     X(LENGTH_REQUIRED, "length_required", "The request has neither a length nor chunks")                               \
     X(EXPECTATION_FAILED, "expectation_failed", "The expectation cannot be met")                                       \
+    X(MISDIRECTED, "misdirected_request", "The request is for another host")                                           \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is of a type that is not taken")                     \
     X(UNSUPPORTED_ENCODING, "unsupported_encoding", "The transfer or content coding is not taken")                     \
     X(BODY_TOO_LARGE, "body_too_large", "The body is over its limit")                                                  \

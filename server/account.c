@@ -2,6 +2,7 @@
 #include "server/account.h"
 
 #include "server/clock.h"
+#include "server/probe.h"
 
 #include <string.h>
 
@@ -28,13 +29,19 @@ void account_write(struct exchange *exchange, int status, bool completed) {
     uint64_t sent = exchange->streamed ? atomic_load(&exchange->sent) : status != 0 ? reply->size : 0;
 
     struct log_line line;
-    log_begin(exchange->context->log, &line, LOG_INFO, "request");
+    /* Probes come every few seconds; a good one says nothing. */
+    bool probe = probe_is_path(exchange->path) && status == 200 && completed;
+    log_begin(exchange->context->log, &line, probe ? LOG_DEBUG : LOG_INFO, "request");
     log_text(&line, "id", exchange->identifier);
     log_text(&line, "remote", exchange->connection != NULL ? exchange->connection->remote : NULL);
     log_text(&line, "method", exchange->method);
     log_text(&line, "path", exchange->path);
     log_count(&line, "status", (uint64_t)(late ? 408 : exchange->raw_status != 0 ? exchange->raw_status : status));
     log_text(&line, "code", code != ERROR_NONE ? error_slug(code) : NULL);
+    if (exchange->foreign) {
+        log_text(&line, "origin", exchange->request.origin);
+        log_text(&line, "cors", "refused");
+    }
     log_count(&line, "request_bytes", exchange->received);
     log_count(&line, "answer_bytes", strcmp(exchange->method, "HEAD") == 0 ? 0 : sent);
     if (!exchange->streamed && reply->compute_ms + reply->encode_ms > 0) {

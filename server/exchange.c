@@ -33,7 +33,7 @@ struct exchange *exchange_new(struct exchange_context *context, struct connectio
     exchange->arena.spare = exchange->problem;
     exchange->arena.spare_size = sizeof exchange->problem;
     identifier_make(&context->identifiers, exchange->identifier);
-    exchange->closes = !guard_path(target, exchange->path, &exchange->error);
+    exchange->closes = !guard_target(target, exchange->authority, exchange->path, &exchange->error);
     atomic_fetch_add(&context->count, 1);
     if (connection != NULL)
         connection_begin(connection, exchange);
@@ -60,6 +60,8 @@ static enum exchange_step exchange_queue(struct exchange *exchange) {
 
 /* OPTIONS: what the path takes, which is what a 405 would say. */
 static bool exchange_options(struct exchange *exchange) {
+    if (exchange->preflight && exchange->foreign)
+        return cors_refuse(&exchange->context->cors, exchange->request.origin, &exchange->error);
     struct error refused = {0};
     const char *allow = NULL;
     if (probe_is_path(exchange->path))
@@ -134,8 +136,8 @@ static bool exchange_admit(struct exchange *exchange) {
     return true;
 }
 
-static const char *exchange_copy(struct exchange *exchange, const char *text) {
-    return text == NULL ? NULL : arena_text(&exchange->arena, text, strlen(text), &exchange->error);
+static const char *exchange_copy(struct exchange *exchange, const struct guard_head *head, const char *name) {
+    return guard_list(head, name, &exchange->arena, &exchange->error);
 }
 
 /* Copies what is used after the head: the library keeps its own memory no longer than the connection. */
@@ -143,12 +145,14 @@ static bool exchange_take(struct exchange *exchange, const struct guard_head *he
     exchange->request = (struct request){
         .method = exchange->method,
         .path = exchange->path,
-        .content_type = exchange_copy(exchange, guard_field(head, "content-type")),
-        .accept = exchange_copy(exchange, guard_field(head, "accept")),
-        .origin = exchange_copy(exchange, guard_field(head, "origin")),
+        .content_type = exchange_copy(exchange, head, "content-type"),
+        .accept = exchange_copy(exchange, head, "accept"),
+        .origin = exchange_copy(exchange, head, "origin"),
+        .host = exchange->authority[0] != '\0' ? exchange->authority : exchange_copy(exchange, head, "host"),
     };
+    exchange->foreign = cors_refuses(&exchange->context->cors, exchange->request.origin, exchange->request.host);
     exchange->preflight = guard_field(head, "access-control-request-method") != NULL;
-    exchange->preflight_headers = exchange_copy(exchange, guard_field(head, "access-control-request-headers"));
+    exchange->preflight_headers = exchange_copy(exchange, head, "access-control-request-headers");
     exchange->private_network = guard_field(head, "access-control-request-private-network") != NULL;
     return exchange->error.code == ERROR_NONE;
 }
@@ -171,7 +175,9 @@ enum exchange_step exchange_head(struct exchange *exchange, const struct guard_h
 
     bool framed = guard_check(head, &exchange->framing, &exchange->error);
     exchange->closes |= !framed;
-    bool taken = exchange_take(exchange, head) && exchange_route(exchange) && exchange_admit(exchange);
+    bool taken = exchange_take(exchange, head) &&
+                 host_admit(&exchange->context->hosts, exchange->request.host, &exchange->error) &&
+                 exchange_route(exchange) && exchange_admit(exchange);
     bool body_comes = exchange->framing.chunked || exchange->framing.length > 0;
     if (!taken) {
         exchange_refuse(exchange);

@@ -5,6 +5,7 @@
 #include "server/connection.h"
 #include "server/cors.h"
 #include "server/guard.h"
+#include "server/host.h"
 #include "server/identifier.h"
 #include "server/log.h"
 #include "server/refusal.h"
@@ -20,6 +21,7 @@ enum { EXCHANGE_INLINE_BYTES = 64 * 1024, EXCHANGE_METHOD_MAX = 16 };
 struct exchange_context {
     struct service service;
     struct cors cors;
+    struct hosts hosts;
     struct identifiers identifiers;
     struct log *log;
     struct task_ring *ring;
@@ -59,6 +61,7 @@ struct exchange {
     const char *allow;             /* for the answer, or NULL */
     const char *preflight_headers; /* Access-Control-Request-Headers */
     bool preflight, private_network;
+    bool foreign;  /* a page's, which may not read the answer */
     bool interim;  /* the client takes 1xx answers */
     bool answered; /* `reply` is whole */
     bool closes;   /* the connection is closed behind the answer */
@@ -72,6 +75,7 @@ struct exchange {
     char identifier[IDENTIFIER_MAX + 1];
     char method[EXCHANGE_METHOD_MAX];
     char path[GUARD_PATH_MAX];
+    char authority[GUARD_HOST_MAX];    /* of a target in absolute form: it stands for Host (RFC 9112, 3.2.2) */
     char problem[SERVICE_PROBLEM_MAX]; /* memory for the problem, if there is one; the last member, and not cleared */
 };
 

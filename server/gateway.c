@@ -56,8 +56,8 @@ static ssize_t gateway_on_read(void *context, uint64_t position, char *text, siz
     return count;
 }
 
-static void gateway_add_field(void *context, const char *name, const char *value) {
-    MHD_add_response_header(context, name, value);
+static bool gateway_add_field(void *context, const char *name, const char *value) {
+    return MHD_add_response_header(context, name, value) == MHD_YES;
 }
 
 static enum MHD_Result gateway_queue(struct gateway *gateway, struct MHD_Connection *connection,
@@ -69,10 +69,11 @@ static enum MHD_Result gateway_queue(struct gateway *gateway, struct MHD_Connect
     else
         response = MHD_create_response_from_buffer(exchange->reply.size, (void *)(uintptr_t)exchange->reply.body,
                                                    MHD_RESPMEM_PERSISTENT);
-    if (response == NULL)
+    if (response == NULL || !answer_fields(exchange, gateway_add_field, response)) {
+        if (response != NULL)
+            MHD_destroy_response(response);
         return MHD_queue_response(connection, (unsigned)gateway->no_memory->status, gateway->emergency);
-
-    answer_fields(exchange, gateway_add_field, response);
+    }
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)exchange->reply.status, response);
     MHD_destroy_response(response);
     return result;
@@ -183,9 +184,12 @@ bool gateway_start(struct gateway *gateway) {
                                                          MHD_RESPMEM_PERSISTENT);
     if (gateway->emergency == NULL)
         return false;
-    MHD_add_response_header(gateway->emergency, "Content-Type", "application/problem+json");
-    MHD_add_response_header(gateway->emergency, "Retry-After", "1");
-    MHD_add_response_header(gateway->emergency, "Connection", "close");
+    if (!gateway_add_field(gateway->emergency, "Content-Type", "application/problem+json") ||
+        !gateway_add_field(gateway->emergency, "Retry-After", "1") ||
+        !gateway_add_field(gateway->emergency, "Connection", "close")) {
+        MHD_destroy_response(gateway->emergency);
+        return false;
+    }
 
     /* A pool of one is refused by the library: one thread is what it is without a pool. */
     unsigned pool = gateway->thread_count > 1 ? (unsigned)gateway->thread_count : 0;

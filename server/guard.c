@@ -7,6 +7,7 @@
  * RFC 9110's and PATCH are unknown; a field's value may hold bytes above 127 but no control byte but a tab. */
 #include "server/guard.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,6 +37,29 @@ const char *guard_field(const struct guard_head *head, const char *name) {
     size_t stored = head->field_count < GUARD_FIELDS_MAX ? head->field_count : GUARD_FIELDS_MAX;
     for (size_t i = 0; i < stored; i++)
         if (strcasecmp(head->fields[i].name, name) == 0)
+            return head->fields[i].value;
+    return NULL;
+}
+
+char *guard_list(const struct guard_head *head, const char *name, struct arena *arena, struct error *error) {
+    size_t size = 0, stored = head->field_count < GUARD_FIELDS_MAX ? head->field_count : GUARD_FIELDS_MAX;
+    for (size_t i = 0; i < stored; i++)
+        if (strcasecmp(head->fields[i].name, name) == 0)
+            size += strlen(head->fields[i].value) + strlen(", ");
+    if (size == 0)
+        return NULL;
+    char *list = arena_alloc(arena, size, 1, error), *end = list;
+    for (size_t i = 0; i < stored && list != NULL; i++)
+        if (strcasecmp(head->fields[i].name, name) == 0)
+            end = stpcpy(stpcpy(end, end == list ? "" : ", "), head->fields[i].value);
+    return list;
+}
+
+/* The first value of a list's fields that is not `word` alone, or NULL. */
+static const char *guard_other(const struct guard_head *head, const char *name, const char *word) {
+    size_t stored = head->field_count < GUARD_FIELDS_MAX ? head->field_count : GUARD_FIELDS_MAX;
+    for (size_t i = 0; i < stored; i++)
+        if (strcasecmp(head->fields[i].name, name) == 0 && strcasecmp(head->fields[i].value, word) != 0)
             return head->fields[i].value;
     return NULL;
 }
@@ -103,6 +127,17 @@ static bool guard_fields(const struct guard_head *head, struct error *error) {
     return true;
 }
 
+/* A field that has one value and is given twice could be read in two ways. Lists are joined instead (RFC 9110, section
+ * 5.3): guard_list(). */
+static bool guard_singletons(const struct guard_head *head, struct error *error) {
+    static const char *const names[] = {"content-type", "origin", "access-control-request-method"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (guard_count(head, names[i]) > 1)
+            return error_set(error, ERROR_BAD_REQUEST, NULL, "The request has more than one %s field; send one.",
+                             names[i]);
+    return true;
+}
+
 static bool guard_hosts(const struct guard_head *head, struct error *error) {
     size_t hosts = guard_count(head, "host");
     if (hosts > 1)
@@ -157,17 +192,20 @@ bool guard_check(const struct guard_head *head, struct guard_framing *framing, s
     if (strcmp(head->version, "HTTP/1.1") != 0 && strcmp(head->version, "HTTP/1.0") != 0)
         return guard_refuse(error, "The version is neither HTTP/1.1 nor HTTP/1.0.");
     if (!guard_method(head->method, error) || !guard_fields(head, error) || !guard_hosts(head, error) ||
-        !guard_framing(head, framing, error))
+        !guard_singletons(head, error) || !guard_framing(head, framing, error))
         return false;
 
-    const char *expect = guard_field(head, "expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
+    const char *expect = guard_other(head, "expect", "100-continue");
+    if (expect != NULL)
         return error_set(error, ERROR_EXPECTATION_FAILED, NULL,
                          "The expectation '%.32s' cannot be met; only 100-continue can.", expect);
-    const char *coding = guard_field(head, "content-encoding");
-    if (coding != NULL && strcasecmp(coding, "identity") != 0)
-        return error_set(error, ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
-                         "The content coding '%.32s' is not taken; send the body without one.", coding);
+    const char *coding = guard_other(head, "content-encoding", "identity");
+    if (coding != NULL) {
+        error_set(error, ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                  "The content coding '%.32s' is not taken; send the body without one.", coding);
+        error_expected(error, "identity");
+        return error_received(error, "%.80s", coding);
+    }
     return true;
 }
 
@@ -181,18 +219,34 @@ static int guard_hex(char c) {
     return -1;
 }
 
-bool guard_path(const char *target, char *path, struct error *error) {
-    /* The absolute form is for proxies, yet a server must take it (RFC 9112, section 3.2.2). */
-    const char *at = target;
+/* The absolute form is for proxies, yet a server must take it (RFC 9112, section 3.2.2). NULL: it is not used. */
+static const char *guard_authority(const char *target, size_t *size) {
+    static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < 2; i++) {
-        static const char *const schemes[] = {"http://", "https://"};
         size_t length = strlen(schemes[i]);
         if (strncasecmp(target, schemes[i], length) == 0) {
-            at = target + length + strcspn(target + length, "/?#");
-            if (*at != '/')
-                at = "/";
+            *size = strcspn(target + length, "/?#");
+            return target + length;
         }
     }
+    return NULL;
+}
+
+static bool guard_host(const char *target, char *host, struct error *error) {
+    size_t size = 0;
+    const char *authority = guard_authority(target, &size);
+    snprintf(host, GUARD_HOST_MAX, "%.*s", (int)(size < GUARD_HOST_MAX ? size : GUARD_HOST_MAX),
+             authority ? authority : "");
+    if (size >= GUARD_HOST_MAX || !guard_is_host(host))
+        return guard_refuse(error, "The target's authority is not a host with an optional port.");
+    return true;
+}
+
+static bool guard_path(const char *target, char *path, struct error *error) {
+    size_t authority_size = 0;
+    const char *authority = guard_authority(target, &authority_size), *at = target;
+    if (authority != NULL)
+        at = authority[authority_size] == '/' ? authority + authority_size : "/";
     if (*at != '/' && strcmp(at, "*") != 0)
         return guard_refuse(error, "The target of the request is not a path.");
 
@@ -215,4 +269,8 @@ bool guard_path(const char *target, char *path, struct error *error) {
     }
     path[size] = '\0';
     return true;
+}
+
+bool guard_target(const char *target, char *host, char *path, struct error *error) {
+    return guard_path(target, path, error) && guard_host(target, host, error);
 }

@@ -1,6 +1,8 @@
 /* The health check of a container without a shell or curl: the program asks itself. */
 #include "server/healthcheck.h"
 
+#include "server/host.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <netdb.h>
@@ -39,8 +41,10 @@ static int healthcheck_connect(const char *host, const char *port) {
 }
 
 bool healthcheck_run(const struct settings *settings, char *message, size_t message_size) {
-    bool everywhere = strcmp(settings->host, "0.0.0.0") == 0 || strcmp(settings->host, "::") == 0;
-    const char *host = everywhere ? "127.0.0.1" : settings->host;
+    char given[HOST_MAX];
+    const char *host = host_to_resolve(settings->host, given);
+    if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+        host = "127.0.0.1";
     char port[8], answer[64] = "";
     snprintf(port, sizeof port, "%" PRIu64, settings->port);
 

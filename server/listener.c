@@ -33,6 +33,14 @@ static uint16_t listener_port(const struct sockaddr *address) {
                                                 : ((const struct sockaddr_in *)address)->sin_port);
 }
 
+static bool listener_is_loopback(const struct sockaddr *address) {
+    if (address->sa_family == AF_INET6) {
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+    }
+    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+}
+
 /* -1 and errno on failure. */
 static int listener_bind(const struct sockaddr *address, socklen_t size, bool alone) {
     int on = 1, off = 0, family = address->sa_family;
@@ -77,6 +85,7 @@ bool listener_open(struct listener *listener, const char *host, uint64_t port, s
     uint16_t chosen = (uint16_t)port;
     int reason = 0;
     listener->socket_count = 0;
+    listener->loopback = true;
     for (struct addrinfo *at = found; at != NULL && listener->socket_count < LISTENER_SOCKETS_MAX; at = at->ai_next) {
         listener_set_port(at->ai_addr, chosen);
         int fd = listener_bind(at->ai_addr, at->ai_addrlen, found->ai_next == NULL);
@@ -88,6 +97,7 @@ bool listener_open(struct listener *listener, const char *host, uint64_t port, s
             continue;
         }
         listener->sockets[listener->socket_count++] = fd;
+        listener->loopback = listener->loopback && listener_is_loopback(at->ai_addr);
 
         struct sockaddr_storage bound;
         socklen_t size = sizeof bound;

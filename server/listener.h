@@ -25,6 +25,7 @@ struct listener {
 
     int sockets[LISTENER_SOCKETS_MAX];
     size_t socket_count;
+    bool loopback;              /* all of them have a loopback address: only this machine can connect */
     char url[LISTENER_URL_MAX]; /* of the first socket, with the port that was picked */
     int wake;                   /* eventfd: stop */
     int spare;                  /* a descriptor to give up where there are no more */

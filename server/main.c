@@ -15,6 +15,10 @@
 
 static const double MAIN_REST_MS = 1000;
 
+static void main_warn(void *log, const char *warning) {
+    log_message(log, LOG_WARN, "%s", warning);
+}
+
 static int main_serve(const struct settings *settings) {
     static struct server server; /* too large for the stack */
     struct error error = {0};
@@ -22,6 +26,7 @@ static int main_serve(const struct settings *settings) {
 
     process_prepare();
     log_init(&log, STDERR_FILENO, settings->log_format, settings->log_level);
+    settings_warn(environ, main_warn, &log);
     if (!server_start(&server, settings, &log, &error)) {
         log_message(&log, LOG_ERROR, "%s", error.detail);
         log_done(&log);
@@ -47,7 +52,7 @@ static int main_healthcheck(const struct settings *settings) {
 int main(int argc, char **argv) {
     struct settings settings;
     enum settings_action action;
-    char message[256];
+    char message[SETTINGS_MESSAGE_MAX];
 
     early_done();
     process_open_streams();

@@ -8,6 +8,7 @@
 #include "api/decode.h"
 #include "core/blas.h"
 #include "server/clock.h"
+#include "server/host.h"
 #include "server/memory.h"
 #include "server/process.h"
 
@@ -106,6 +107,7 @@ static void server_say_hello(const struct server *server) {
     log_text(&line, "libmicrohttpd", gateway_library());
     log_text(&line, "jansson", decode_library());
     log_text(&line, "blas", blas_name());
+    log_text(&line, "cors", server->settings.cors_origins[0] != '\0' ? server->settings.cors_origins : "none");
     log_count(&line, "threads", server->settings.threads);
     log_count(&line, "io_threads", server->settings.io_threads);
     log_count(&line, "max_connections", server->listener.limit);
@@ -118,18 +120,21 @@ bool server_start(struct server *server, const struct settings *settings, struct
     server->context.service = (struct service){.limits = settings_limits(settings), .version = ATTND_VERSION};
     server_budget(server);
     server->context.cors.origins = settings->cors_origins;
+    server->context.hosts.allowed = settings->allowed_hosts;
     server->context.log = log;
     server->context.ring = &server->ring;
     server->context.too_large = &server->too_large;
     identifier_init(&server->context.identifiers);
 
+    char host[HOST_MAX];
     size_t connections = 0, lingering = 0;
     if (!process_has_room(settings->threads + settings->io_threads, error) || !blas_init(error))
         return false;
     service_init();
     if (!server_refusals(server, error) || !server_fit(server, &connections, &lingering, error) ||
-        !listener_open(&server->listener, settings->host, settings->port, error))
+        !listener_open(&server->listener, host_to_resolve(settings->host, host), settings->port, error))
         return false;
+    server->context.hosts.loopback = server->listener.loopback;
 
     static const struct task_hooks hooks = {gateway_suspend, gateway_resume, exchange_release};
     task_ring_init(&server->ring, &hooks, settings->waiting, 2 * settings->threads + 1);
@@ -172,9 +177,16 @@ void server_rest(struct server *server) {
     atomic_store(&budget->most, used);
 }
 
+static void server_say(struct server *server, const char *message, const char *key, size_t count) {
+    struct log_line line;
+    log_begin(server->log, &line, LOG_INFO, message);
+    log_count(&line, key, count);
+    log_end(server->log, &line);
+}
+
 bool server_drain(struct server *server) {
     const struct settings *settings = &server->settings;
-    log_message(server->log, LOG_INFO, "draining: %zu connections", atomic_load(&server->connections.open));
+    server_say(server, "draining", "connections", atomic_load(&server->connections.open));
     atomic_store(&server->context.draining, true);
     if (settings->drain_delay_ms > 0 && process_wait((double)settings->drain_delay_ms) != 0)
         return false;
@@ -193,6 +205,6 @@ bool server_drain(struct server *server) {
     linger_stop(&server->lingering);
     task_ring_done(&server->ring);
     connection_table_done(&server->connections);
-    log_message(server->log, LOG_INFO, "drained: %zu connections were late", late);
+    server_say(server, "drained", "late", late);
     return true;
 }

@@ -2,6 +2,9 @@
  * Parsing, --help and the table in the docs all read it; a new setting is one row here and one member of the struct. */
 #include "server/settings.h"
 
+#include "server/cors.h"
+#include "server/host.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +16,9 @@ enum settings_kind {
     SETTINGS_COUNT, /* a whole number */
     SETTINGS_BYTES, /* a whole number, or one with KiB, MiB, GiB or TiB */
     SETTINGS_TEXT,
-    SETTINGS_CHOICE, /* one of the words of `choices`, separated by '|' */
+    SETTINGS_ORIGINS, /* text that cors_check() takes */
+    SETTINGS_HOSTS,   /* text that host_check() takes */
+    SETTINGS_CHOICE,  /* one of the words of `choices`, separated by '|' */
 };
 
 struct settings_row {
@@ -41,8 +46,12 @@ static const struct settings_row settings_rows[] = {
      "workers for large requests; 0 = one for each processor"},
     {"io-threads", "ATTND_IO_THREADS", SETTINGS_COUNT, SETTINGS_AT(io_threads), "2", 1, 64, NULL,
      "threads that read, answer small requests and write"},
-    {"cors-origin", "ATTND_CORS_ORIGIN", SETTINGS_TEXT, SETTINGS_AT(cors_origins), "", 0, 0, NULL,
-     "origins whose pages may call the service, separated by commas, or *"},
+    {"cors-origin", "ATTND_CORS_ORIGIN", SETTINGS_ORIGINS, SETTINGS_AT(cors_origins), "", 0, 0, NULL,
+     "origins whose pages may call the service, separated by commas, or * for all; http://localhost:* and "
+     "http://127.0.0.1:* for any port of them, null for file: pages"},
+    {"allowed-hosts", "ATTND_ALLOWED_HOSTS", SETTINGS_HOSTS, SETTINGS_AT(allowed_hosts), "", 0, 0, NULL,
+     "hosts that requests may name, separated by commas, without ports, or * for all; with none given: localhost and "
+     "loopback addresses where only this machine can connect, else all"},
     {"max-body-bytes", "ATTND_MAX_BODY_BYTES", SETTINGS_BYTES, SETTINGS_AT(body_bytes), "64MiB", 1, TIB, NULL,
      "largest body of a request"},
     {"max-depth", "ATTND_MAX_DEPTH", SETTINGS_COUNT, SETTINGS_AT(depth), "16", 4, 32, NULL,
@@ -120,8 +129,17 @@ static bool settings_set(const struct settings_row *row, const char *name, const
                          char *message, size_t message_size) {
     void *member = (char *)settings + row->offset;
     uint64_t number;
+    char why[SETTINGS_MESSAGE_MAX - 64];
 
     switch (row->kind) {
+    case SETTINGS_ORIGINS:
+    case SETTINGS_HOSTS:
+        if (!(row->kind == SETTINGS_ORIGINS ? cors_check : host_check)(text, why, sizeof why)) {
+            snprintf(message, message_size, "%s: %s", name, why);
+            return false;
+        }
+        *(const char **)member = text;
+        return true;
     case SETTINGS_TEXT:
         *(const char **)member = text;
         return true;
@@ -147,6 +165,36 @@ static bool settings_set(const struct settings_row *row, const char *name, const
     return false;
 }
 
+/* Kubernetes tells pods of a Service named attnd by ATTND_PORT=tcp://10.96.0.5:8080. */
+static bool settings_is_service(const char *text) {
+    return strstr(text, "://") != NULL;
+}
+
+void settings_warn(char *const *environment, void (*say)(void *context, const char *warning), void *context) {
+    char warning[256];
+    for (; *environment != NULL; environment++) {
+        const char *entry = *environment, *value = strchr(entry, '=');
+        if (value == NULL || strncmp(entry, "ATTND_", strlen("ATTND_")) != 0)
+            continue;
+        size_t length = (size_t)(value - entry), i = 0;
+        while (i < SETTINGS_ROWS && (strlen(settings_rows[i].environment) != length ||
+                                     memcmp(settings_rows[i].environment, entry, length) != 0))
+            i++;
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)length, entry);
+        if (i < SETTINGS_ROWS && settings_rows[i].offset == SETTINGS_AT(port) && settings_is_service(value + 1))
+            snprintf(warning, sizeof warning,
+                     "%s: '%.80s' is passed over: Kubernetes sets it for a Service of this name; use PORT or --port",
+                     name, value + 1);
+        else if (i == SETTINGS_ROWS && strstr(name, "_PORT_") == NULL && strstr(name, "_SERVICE_") == NULL &&
+                 !settings_is_service(value + 1))
+            snprintf(warning, sizeof warning, "%s: not a setting, so it does nothing; attnd --help lists them", name);
+        else
+            continue;
+        say(context, warning);
+    }
+}
+
 static bool settings_from_environment(settings_environment *environment, struct settings *settings, char *message,
                                       size_t message_size) {
     for (size_t i = 0; i < SETTINGS_ROWS; i++) {
@@ -154,6 +202,8 @@ static bool settings_from_environment(settings_environment *environment, struct 
         const char *name = row->environment;
         const char *text = environment(name);
 
+        if (text != NULL && row->offset == SETTINGS_AT(port) && settings_is_service(text))
+            text = NULL;
         /* PORT is what hosting platforms set; our own name wins. */
         if (text == NULL && row->offset == SETTINGS_AT(port)) {
             name = "PORT";
@@ -262,8 +312,9 @@ static void settings_range(const struct settings_row *row, char *text, size_t si
         snprintf(text, size, "%s", row->choices);
         return;
     case SETTINGS_TEXT:
+    case SETTINGS_ORIGINS:
+    case SETTINGS_HOSTS:
         snprintf(text, size, "text");
-        return;
     }
 }
 

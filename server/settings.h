@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { SETTINGS_MESSAGE_MAX = 512 };
+
 enum settings_action {
     SETTINGS_SERVE,
     SETTINGS_HELP,
@@ -23,7 +25,8 @@ struct settings {
     uint64_t port; /* 0 = any free port */
     uint64_t threads;
     uint64_t io_threads;
-    const char *cors_origins; /* "" none, "*" any, else a list separated by commas */
+    const char *cors_origins;  /* "" none, "*" any, else a list separated by commas */
+    const char *allowed_hosts; /* "" those of the listener, "*" any, else a list separated by commas */
     uint64_t body_bytes, depth, elements, work, answer_bytes, memory_bytes;
     uint64_t all_memory_bytes; /* of all requests together; 0 = a share of what there is */
     uint64_t connections, waiting;
@@ -41,6 +44,10 @@ typedef char *settings_environment(const char *name);
  * the setting, the value and what is allowed. `threads` 0 is replaced by the number of processors. */
 bool settings_parse(int argc, char *const *argv, settings_environment *environment, struct settings *settings,
                     enum settings_action *action, char *message, size_t message_size);
+
+/* Tells of names in an environment ("NAME=value", NULL last) that look like a setting and are none, and of an
+ * ATTND_PORT that is passed over: Kubernetes sets tcp://… for a Service named attnd. */
+void settings_warn(char *const *environment, void (*say)(void *context, const char *warning), void *context);
 
 /* The part of the settings that the api layer takes. */
 struct limits settings_limits(const struct settings *settings);

@@ -12,10 +12,7 @@ Test(negotiate, these_types_are_json) {
                                         " application/json ",
                                         "application/problem+json",
                                         "application/vnd.api+json; v=1",
-                                        "application/ld+JSON",
-                                        ""};
-    cr_assert(negotiate_is_json(NULL, true));
-    cr_assert(negotiate_is_json(NULL, false));
+                                        "application/ld+JSON"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         cr_assert(negotiate_is_json(types[i], false), "%s", types[i]);
         cr_assert(negotiate_is_json(types[i], true), "%s", types[i]);
@@ -33,9 +30,27 @@ Test(negotiate, these_are_not) {
                                         "json",
                                         "application/octet-stream",
                                         "application/jso",
-                                        "text/html+json"};
+                                        "text/html+json",
+                                        ";",
+                                        ";text/plain",
+                                        " ; charset=utf-8",
+                                        ",",
+                                        ",application/json",
+                                        "application/json, text/plain",
+                                        "application/json text/plain",
+                                        "application/a,text/plain+json",
+                                        "application/a/b+json",
+                                        "\"application/json\""};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         cr_assert_not(negotiate_is_json(types[i], false), "%s", types[i]);
+}
+
+Test(negotiate, no_type_is_json_unless_a_page_sends_it) {
+    static const char *const types[] = {NULL, "", " ", "\t "};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        cr_expect(negotiate_is_json(types[i], false), "%zu", i);
+        cr_expect_not(negotiate_is_json(types[i], true), "%zu", i);
+    }
 }
 
 Test(negotiate, curls_form_type_is_json_unless_a_page_sends_it) {

@@ -46,6 +46,8 @@ enum { EXAMPLE_COUNT = sizeof problem_examples / sizeof *problem_examples };
 /* Codes of what happens around a request, whose tests are those of server/; and those that other tests of api/ get by
  * changing the fields, the limits or the memory: test_service.c, test_plan.c, test_memory.c. */
 static const enum error_code problem_elsewhere[] = {ERROR_BAD_REQUEST,
+                                                    ERROR_ORIGIN_REFUSED,
+                                                    ERROR_MISDIRECTED,
                                                     ERROR_METHOD_UNKNOWN,
                                                     ERROR_NOT_ACCEPTABLE,
                                                     ERROR_REQUEST_TIMEOUT,
@@ -103,8 +105,13 @@ Test(problem, every_code_has_a_page_that_explains_it) {
     }
     exchange_get(&exchange, "/problems/nothing_of_the_kind");
     cr_assert_eq(exchange.reply.status, 404);
-    exchange_get(&exchange, "/problems/");
-    cr_assert_eq(exchange.reply.status, 404);
+    static const char *const lists[] = {"/problems/", "/problems"};
+    for (size_t i = 0; i < 2; i++) {
+        exchange_get(&exchange, lists[i]);
+        cr_assert_eq(exchange.reply.status, 200);
+        for (int code = ERROR_NONE + 1; code < ERROR_CODE_COUNT; code++)
+            cr_expect_not_null(strstr(exchange.text, error_slug((enum error_code)code)));
+    }
     exchange_done(&exchange);
 }
 

@@ -41,7 +41,8 @@ Test(route, another_path_has_none) {
     allows("POST", "/v1/attention/self/", NULL);
     allows("POST", "/v1/attention/SELF", NULL);
     allows("GET", "", NULL);
-    allows("GET", "/problems", NULL);
+    allows("GET", "/problem", NULL);
+    allows("GET", "/problemsx", NULL);
     allows("GET", "//", NULL);
 }
 

@@ -34,7 +34,10 @@ static struct request post_of(const char *content_type, const char *accept, cons
 Test(service, plain_curl_works_and_a_pages_form_does_not) {
     answered(post_of("application/x-www-form-urlencoded", "*/*", NULL), 200, NULL);
     answered(post_of("application/x-www-form-urlencoded", "*/*", "http://example.com"), 415, "unsupported_media_type");
-    answered(post_of(NULL, NULL, "http://example.com"), 200, NULL);
+    answered(post_of(NULL, NULL, "http://example.com"), 415, "unsupported_media_type");
+    answered(post_of("", NULL, "http://example.com"), 415, "unsupported_media_type");
+    answered(post_of("application/json", NULL, "http://example.com"), 200, NULL);
+    answered(post_of(NULL, NULL, NULL), 200, NULL);
     answered(post_of("text/plain", NULL, NULL), 415, "unsupported_media_type");
     answered(post_of("application/json", "text/html", NULL), 406, "not_acceptable");
     answered(post_of("application/json", "application/json, text/html;q=0.5", NULL), 200, NULL);
@@ -128,7 +131,7 @@ Test(service, the_catalogue_lists_every_route_and_member) {
         cr_assert_eq(strncmp(json_string_value(json_object_get(json_array_get(routes, count), "path")),
                              route_at(count)->path, strlen(route_at(count)->path)),
                      0);
-    cr_assert_eq(json_array_size(routes), count);
+    cr_assert_eq(json_array_size(routes), count + 2, "the two probes of the server are listed too");
     lists_members(members, &member_attention);
     for (count = 0; route_at(count) != NULL; count++) {
         const json_t *own = json_object_get(json_array_get(routes, count), "members");
@@ -162,6 +165,23 @@ Test(service, the_front_pages_lines_work) {
     free(text);
     exchange_done(&page);
     exchange_done(&exchange);
+}
+
+/* Behind another port or name the lines are right too; what a shell could take for more is not shown. */
+Test(service, the_front_page_names_the_host_it_was_asked_by) {
+    static const char *const rows[][2] = {{"example.org:9000", "curl http://example.org:9000/v1"},
+                                          {"[::1]:81", "curl http://[::1]:81/v1"},
+                                          {"a;reboot", "curl http://127.0.0.1:8080/v1"},
+                                          {"$(x)", "curl http://127.0.0.1:8080/v1"},
+                                          {"a<b", "curl http://127.0.0.1:8080/v1"},
+                                          {"", "curl http://127.0.0.1:8080/v1"}};
+    struct exchange page;
+    exchange_init(&page);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        exchange_send(&page, &(struct request){.method = "GET", .path = "/", .host = rows[i][0]});
+        cr_expect_not_null(strstr(page.text, rows[i][1]), "%s", rows[i][0]);
+    }
+    exchange_done(&page);
 }
 
 Test(service, without_any_memory_there_is_still_a_problem) {

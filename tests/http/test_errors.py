@@ -77,7 +77,7 @@ def media_types(server):
     body = json.dumps(SMALL)
     form = "application/x-www-form-urlencoded"
     for kind in ("application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/foo+json",
-                 "application/vnd.api+json;v=1", None, form):
+                 "application/vnd.api+json;v=1", None, "", form):
         is_small_answer(server.request("POST", SELF, body, content_type=kind))
     for kind, fields in (("text/plain", ()), ("application/xml", ()), ("multipart/form-data; boundary=x", ()),
                          ("application/jsonx", ()), ("json", ()), (form, (("Origin", "http://evil.example"),))):
@@ -86,7 +86,10 @@ def media_types(server):
         expect("Content-Type: application/json" in members["detail"], f"{kind}: {members}")
     for coding in ("gzip", "deflate", "br", "nonsense"):
         members = problem(server.request("POST", SELF, body, fields=[("Content-Encoding", coding)]), 415)
-        expect(coding in members["detail"], f"{members}")
+        expect(coding in members["detail"] and members["received"] == coding and members["expected"] == "identity",
+               f"{members}")
+    response = server.request("POST", SELF, body, fields=[("Content-Encoding", "gzip")])
+    expect(response.field("Accept-Encoding") == "identity", f"{response.fields}")
 
 
 def not_found(server):
@@ -136,7 +139,7 @@ def body_limit():
     flag, size = "--max-body-bytes", len(body)
     limit(flag, size - 1, body, "body_too_large")
     with Server(flag, size - 1) as server, server.connect() as connection:
-        connection.send(b"POST /v1/attention/self HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.send(b"POST /v1/attention/self HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
                         + chunked([body[:100], body[100:]]))
         members = problem(connection.read(), 413, "body_too_large")
         expect(str(size - 1) in members["detail"] + members.get("expected", ""), f"{members}")

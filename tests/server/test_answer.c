@@ -8,9 +8,14 @@ static struct exchange_context context;
 static struct exchange exchange;
 static char fields[2048];
 
-static void add(void *unused, const char *name, const char *value) {
+static int room = 100;
+
+static bool add(void *unused, const char *name, const char *value) {
     (void)unused;
+    if (room-- == 0)
+        return false;
     strcat(strcat(strcat(strcat(fields, name), ": "), value), "\n");
+    return true;
 }
 
 static void answer(const char *origins, const char *origin, struct reply reply) {
@@ -20,7 +25,7 @@ static void answer(const char *origins, const char *origin, struct reply reply) 
     exchange.reply = reply;
     strcpy(exchange.identifier, "id");
     fields[0] = '\0';
-    answer_fields(&exchange, add, NULL);
+    cr_assert(answer_fields(&exchange, add, NULL));
 }
 
 static bool has(const char *line) {
@@ -78,4 +83,26 @@ Test(answer, a_connection_that_closes_says_so) {
     exchange.closes = true;
     answer("", NULL, (struct reply){.status = 200, .type = "x"});
     cr_assert(has("Connection: close\n"));
+}
+
+Test(answer, a_415_says_what_would_be_taken) {
+    answer("", NULL, (struct reply){.status = 415, .type = "x"});
+    cr_assert(has("Accept: application/json\n"));
+    cr_assert(has("Accept-Encoding: identity\n"));
+}
+
+Test(answer, none_is_sent_that_lacks_a_field) {
+    exchange.closes = exchange.preflight = exchange.private_network = true;
+    struct reply reply = {.status = 204, .type = "x", .allow = "GET", .retry_after_s = 1};
+    answer("http://a", "http://a", reply);
+    int fields_count = 100 - room;
+    cr_assert_geq(fields_count, 14);
+    for (int count = 0; count < fields_count; count++) {
+        room = count;
+        fields[0] = '\0';
+        cr_expect_not(answer_fields(&exchange, add, NULL), "the field %d is missing", count);
+    }
+    room = fields_count;
+    fields[0] = '\0';
+    cr_assert(answer_fields(&exchange, add, NULL));
 }

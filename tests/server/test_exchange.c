@@ -20,6 +20,7 @@ static void setup(void) {
     log_init(&quiet, STDERR_FILENO, "logfmt", "error");
     context.service.limits = (struct limits){.body_bytes = 100000, .memory_bytes = 1 << 20};
     context.cors.origins = "";
+    context.hosts = (struct hosts){"", true};
     context.log = &quiet;
     context.ring = &ring;
     identifier_init(&context.identifiers);
@@ -36,7 +37,7 @@ TestSuite(exchange, .init = setup, .fini = teardown);
 /* `field` and `value`: one field beside Host, or NULL. */
 static enum exchange_step begin(const char *method, const char *target, const char *field, const char *value) {
     struct guard_head head = {.version = "HTTP/1.1", .method = method, .field_count = 1};
-    head.fields[0] = (struct guard_field){"Host", "a"};
+    head.fields[0] = (struct guard_field){"Host", "localhost"};
     if (field != NULL)
         head.fields[head.field_count++] = (struct guard_field){field, value};
     exchange = exchange_new(&context, NULL, target);
@@ -121,7 +122,7 @@ Test(exchange, a_body_that_outgrows_its_memory_is_refused_at_the_end) {
 Test(exchange, every_allocation_may_fail_and_an_answer_is_still_made) {
     for (size_t nth = 1; nth < 12; nth++) {
         struct guard_head head = {.version = "HTTP/1.1", .method = "POST", .field_count = 2};
-        head.fields[0] = (struct guard_field){"Host", "a"};
+        head.fields[0] = (struct guard_field){"Host", "localhost"};
         head.fields[1] = (struct guard_field){"Content-Length", "4"};
         struct exchange *one = exchange_new(&context, NULL, "/v1/job");
         one->arena.fail_at = nth;
@@ -205,4 +206,37 @@ Test(exchange, while_draining_work_is_refused_and_readiness_denied) {
     begin("GET", "/livez", NULL, NULL);
     exchange_end(exchange);
     cr_assert_eq(exchange->reply.status, 200);
+}
+
+Test(exchange, another_host_is_refused_and_so_is_a_target_of_one) {
+    struct guard_head head = {.version = "HTTP/1.1", .method = "GET", .field_count = 1};
+    head.fields[0] = (struct guard_field){"Host", "evil.example"};
+    exchange = exchange_new(&context, NULL, "/livez");
+    cr_assert_eq(exchange_head(exchange, &head, NULL), EXCHANGE_READ_ON);
+    cr_assert_eq(exchange->error.code, ERROR_MISDIRECTED);
+    cr_assert(exchange->answered);
+    exchange_free(exchange, 0, true);
+    begin("GET", "http://evil.example/livez", NULL, NULL);
+    cr_assert_eq(exchange->error.code, ERROR_MISDIRECTED);
+    cr_assert(exchange->answered);
+    exchange_free(exchange, 0, true);
+    begin("GET", "http://127.0.0.1:1/livez", NULL, NULL);
+    cr_assert_eq(exchange->reply.status, 200);
+}
+
+Test(exchange, a_preflight_of_an_origin_that_is_not_listed_is_told_why) {
+    struct guard_head head = {.version = "HTTP/1.1", .method = "OPTIONS", .field_count = 3};
+    head.fields[0] = (struct guard_field){"Host", "localhost"};
+    head.fields[1] = (struct guard_field){"Access-Control-Request-Method", "POST"};
+    head.fields[2] = (struct guard_field){"Origin", "http://127.0.0.1:5500"};
+    exchange = exchange_new(&context, NULL, "/v1/job");
+    exchange_head(exchange, &head, NULL);
+    cr_assert_eq(exchange->error.code, ERROR_ORIGIN_REFUSED);
+    cr_assert(exchange->foreign);
+    exchange_free(exchange, 0, true);
+    context.cors.origins = "http://127.0.0.1:*";
+    exchange = exchange_new(&context, NULL, "/v1/job");
+    exchange_head(exchange, &head, NULL);
+    cr_assert_eq(exchange->reply.status, 204);
+    cr_assert_not(exchange->foreign);
 }

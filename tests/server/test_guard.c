@@ -80,6 +80,37 @@ static const struct head_case cases[] = {
     {"chunks in HTTP/1.0", "HTTP/1.0", "POST", {{"Transfer-Encoding", "chunked"}}, ERROR_BAD_REQUEST},
     {"another expectation", "HTTP/1.1", "POST", {{"Host", "a"}, {"Expect", "x"}}, ERROR_EXPECTATION_FAILED},
     {"a packed body", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Encoding", "gzip"}}, ERROR_UNSUPPORTED_MEDIA_TYPE},
+    {"expecting twice to go on",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Expect", "100-continue"}, {"Expect", "100-continue"}},
+     ERROR_NONE},
+    {"another expectation behind a good one",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Expect", "100-continue"}, {"Expect", "x"}},
+     ERROR_EXPECTATION_FAILED},
+    {"a packed body behind one packed in no way",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Encoding", "identity"}, {"Content-Encoding", "gzip"}},
+     ERROR_UNSUPPORTED_MEDIA_TYPE},
+    {"two types",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Content-Type", "application/json"}, {"content-type", "text/plain"}},
+     ERROR_BAD_REQUEST},
+    {"two origins",
+     "HTTP/1.1",
+     "POST",
+     {{"Host", "a"}, {"Origin", "http://a"}, {"Origin", "http://b"}},
+     ERROR_BAD_REQUEST},
+    {"two preflights",
+     "HTTP/1.1",
+     "OPTIONS",
+     {{"Host", "a"}, {"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Method", "GET"}},
+     ERROR_BAD_REQUEST},
+    {"two lists", "HTTP/1.1", "GET", {{"Host", "a"}, {"Accept", "text/plain"}, {"Accept", "a/b"}}, ERROR_NONE},
     {"a body packed in no way", "HTTP/1.1", "POST", {{"Host", "a"}, {"Content-Encoding", "identity"}}, ERROR_NONE},
 };
 
@@ -133,33 +164,61 @@ Test(guard, a_path_is_decoded_and_bare) {
         {"http://h:1/a?b", "/a"},           {"https://h", "/"}, {"HTTP://h?x", "/"},  {"/\xc3\xa9", "/\xc3\xa9"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char path[GUARD_PATH_MAX];
+        char path[GUARD_PATH_MAX], host[GUARD_HOST_MAX];
         struct error error = {0};
-        cr_expect(guard_path(rows[i][0], path, &error), "%s: %s", rows[i][0], error.detail);
+        cr_expect(guard_target(rows[i][0], host, path, &error), "%s: %s", rows[i][0], error.detail);
         cr_expect_str_eq(path, rows[i][1]);
     }
 }
 
 Test(guard, a_target_that_is_no_path_is_refused) {
-    static const char *const rows[] = {"",   "a",   "/a b", "/a\x01", "/%00", "/%1f", "/%7f",
-                                       "/%", "/%4", "/%zz", "/a#b",   "h:80", "**"};
+    static const char *const rows[] = {"",     "a",           "/a b",        "/a\x01",       "/%00",       "/%1f",
+                                       "/%7f", "/%",          "/%4",         "/%zz",         "/a#b",       "h:80",
+                                       "**",   "http://a@b/", "http://a b/", "http://[::1/", "http://a:b/"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char path[GUARD_PATH_MAX];
+        char path[GUARD_PATH_MAX], host[GUARD_HOST_MAX];
         struct error error = {0};
-        cr_expect_not(guard_path(rows[i], path, &error), "'%s' was taken", rows[i]);
+        cr_expect_not(guard_target(rows[i], host, path, &error), "'%s' was taken", rows[i]);
         cr_expect_eq(error.code, ERROR_BAD_REQUEST, "'%s'", rows[i]);
     }
 }
 
 Test(guard, the_longest_path_fits_and_one_byte_more_does_not) {
-    char target[GUARD_PATH_MAX + 1], path[GUARD_PATH_MAX];
+    char target[GUARD_PATH_MAX + 1], path[GUARD_PATH_MAX], host[GUARD_HOST_MAX];
     struct error error = {0};
     memset(target, 'a', sizeof target);
     target[0] = '/';
     target[GUARD_PATH_MAX - 1] = '\0';
-    cr_assert(guard_path(target, path, &error));
+    cr_assert(guard_target(target, host, path, &error));
     target[GUARD_PATH_MAX - 1] = 'a';
     target[GUARD_PATH_MAX] = '\0';
-    cr_assert_not(guard_path(target, path, &error));
+    cr_assert_not(guard_target(target, host, path, &error));
     cr_assert_eq(error.code, ERROR_NOT_FOUND);
+}
+
+Test(guard, an_absolute_target_names_its_host) {
+    static const char *const rows[][2] = {
+        {"/a", ""},        {"*", ""},       {"http://h:1/a?b", "h:1"}, {"HTTPS://[::1]", "[::1]"},
+        {"/http://x", ""}, {"http:///", ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[GUARD_PATH_MAX], host[GUARD_HOST_MAX];
+        struct error error = {0};
+        cr_expect(guard_target(rows[i][0], host, path, &error), "%s: %s", rows[i][0], error.detail);
+        cr_expect_str_eq(host, rows[i][1]);
+    }
+}
+
+Test(guard, several_fields_of_a_name_are_one_list) {
+    struct guard_head head = {.field_count = 4};
+    struct arena arena;
+    struct error error = {0};
+    arena_init(&arena, 0);
+    head.fields[0] = (struct guard_field){"Accept", "text/plain"};
+    head.fields[1] = (struct guard_field){"Host", "a"};
+    head.fields[2] = (struct guard_field){"ACCEPT", ""};
+    head.fields[3] = (struct guard_field){"accept", "application/json"};
+    cr_assert_str_eq(guard_list(&head, "accept", &arena, &error), "text/plain, , application/json");
+    cr_assert_str_eq(guard_list(&head, "host", &arena, &error), "a");
+    cr_assert_null(guard_list(&head, "origin", &arena, &error));
+    arena_done(&arena);
 }

@@ -133,3 +133,18 @@ Test(log, a_thread_writes_lines_whole_and_in_order_and_the_end_waits_for_it, .ti
         cr_assert_not_null(at, "line %d is missing or late", i);
     }
 }
+
+Test(log, bytes_above_127_are_quoted_and_checked_whatever_char_is) {
+    struct log log;
+    struct log_line line;
+    open_log(&log, "logfmt", "info");
+    log_begin(&log, &line, LOG_INFO, "x");
+    log_text(&line, "c1",
+             "a\xc2\x9b"
+             "b");
+    log_text(&line, "bad", "\xff");
+    log_text(&line, "good", "\xc3\xa9");
+    log_end(&log, &line);
+    read_lines();
+    cr_assert_not_null(strstr(text, " c1=\"a\\u009bb\" bad=\"\\u00ff\" good=\"\xc3\xa9\"\n"), "%s", text);
+}

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char *environment_name, *environment_value;
-static char message[256];
+static char message[SETTINGS_MESSAGE_MAX];
 
 static char *environment(const char *name) {
     return environment_name != NULL && strcmp(name, environment_name) == 0 ? (char *)(uintptr_t)environment_value
@@ -131,7 +131,7 @@ Test(settings, an_action_is_told_from_serving) {
 }
 
 Test(settings, help_names_every_row_of_the_table_for_the_docs) {
-    char help[16384] = "", markdown[16384] = "";
+    char help[32768] = "", markdown[32768] = "";
     FILE *file = fmemopen(help, sizeof help, "w");
     settings_print_help(file);
     fclose(file);
@@ -147,4 +147,53 @@ Test(settings, help_names_every_row_of_the_table_for_the_docs) {
         at += 5;
     }
     cr_assert_gt(rows, 20);
+}
+
+Test(settings, a_port_that_kubernetes_tells_of_a_service_is_passed_over) {
+    static const char *const values[] = {"tcp://10.96.0.5:8080", "udp://10.96.0.5:53", "sctp://10.96.0.5:1"};
+    struct settings settings;
+    environment_name = "ATTND_PORT";
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        environment_value = values[i];
+        cr_assert(parses(&settings, NULL, NULL), "%s", message);
+        cr_assert_eq(settings.port, 8080);
+    }
+}
+
+static char said[1024];
+
+static void say(void *unused, const char *warning) {
+    (void)unused;
+    strcat(strcat(said, warning), "\n");
+}
+
+Test(settings, names_that_are_no_settings_are_told_but_not_those_of_kubernetes) {
+    static char *environment_of_a_pod[] = {"PATH=/bin",
+                                           "ATTND_PROT=9",
+                                           "ATTND_HOST=::1",
+                                           "ATTND_CORS_ORIGINS=",
+                                           "ATTND_PORT=tcp://10.96.0.5:8080",
+                                           "ATTND_PORT_8080_TCP=tcp://10.96.0.5:8080",
+                                           "ATTND_PORT_8080_TCP_PROTO=tcp",
+                                           "ATTND_SERVICE_HOST=10.96.0.5",
+                                           "ATTND_SERVICE_PORT=8080",
+                                           "ATTND_CANARY_SERVICE_HOST=10.96.0.6",
+                                           "ATTND_CANARY_PORT=tcp://10.96.0.6:8080",
+                                           NULL};
+    settings_warn(environment_of_a_pod, say, NULL);
+    cr_assert_str_eq(said, "ATTND_PROT: not a setting, so it does nothing; attnd --help lists them\n"
+                           "ATTND_CORS_ORIGINS: not a setting, so it does nothing; attnd --help lists them\n"
+                           "ATTND_PORT: 'tcp://10.96.0.5:8080' is passed over: Kubernetes sets it for a Service of "
+                           "this name; use PORT or --port\n");
+}
+
+Test(settings, lists_of_origins_and_hosts_are_checked) {
+    struct settings settings;
+    cr_assert(parses(&settings, "--cors-origin", "http://localhost:*"));
+    cr_assert(parses(&settings, "--cors-origin", ""));
+    cr_assert(parses(&settings, "--allowed-hosts", "a.example"));
+    cr_assert_not(parses(&settings, "--cors-origin", "https://a/"));
+    cr_assert_str_eq(message, "--cors-origin: 'https://a/' never matches what browsers send: write 'https://a'");
+    cr_assert_not(parses(&settings, "--allowed-hosts", "http://a"));
+    cr_assert_not_null(strstr(message, "--allowed-hosts: "), "%s", message);
 }
