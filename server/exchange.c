@@ -173,8 +173,7 @@ enum exchange_step exchange_head(struct exchange *exchange, const struct guard_h
     memcpy(exchange->method, head->method, length);
     identifier_take(guard_field(head, "x-request-id"), exchange->identifier);
 
-    bool framed = guard_check(head, &exchange->framing, &exchange->error);
-    exchange->closes |= !framed;
+    exchange->closes |= !guard_check(head, &exchange->framing, &exchange->error);
     bool taken = exchange_take(exchange, head) &&
                  host_admit(&exchange->context->hosts, exchange->request.host, &exchange->error) &&
                  exchange_route(exchange) && exchange_admit(exchange);

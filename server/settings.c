@@ -47,11 +47,9 @@ static const struct settings_row settings_rows[] = {
     {"io-threads", "ATTND_IO_THREADS", SETTINGS_COUNT, SETTINGS_AT(io_threads), "2", 1, 64, NULL,
      "threads that read, answer small requests and write"},
     {"cors-origin", "ATTND_CORS_ORIGIN", SETTINGS_ORIGINS, SETTINGS_AT(cors_origins), "", 0, 0, NULL,
-     "origins whose pages may call the service, separated by commas, or * for all; http://localhost:* and "
-     "http://127.0.0.1:* for any port of them, null for file: pages"},
+     "origins whose pages may call, with commas; * for all, http://localhost:* for any port of it"},
     {"allowed-hosts", "ATTND_ALLOWED_HOSTS", SETTINGS_HOSTS, SETTINGS_AT(allowed_hosts), "", 0, 0, NULL,
-     "hosts that requests may name, separated by commas, without ports, or * for all; with none given: localhost and "
-     "loopback addresses where only this machine can connect, else all"},
+     "hosts that requests may name besides this machine's own, with commas; * for all"},
     {"max-body-bytes", "ATTND_MAX_BODY_BYTES", SETTINGS_BYTES, SETTINGS_AT(body_bytes), "64MiB", 1, TIB, NULL,
      "largest body of a request"},
     {"max-depth", "ATTND_MAX_DEPTH", SETTINGS_COUNT, SETTINGS_AT(depth), "16", 4, 32, NULL,
