@@ -74,7 +74,7 @@ async function attnd(...flags) {
     }
     expect(child.exitCode === 0, `exit code ${child.exitCode}: ${log.slice(-500)}`);
   };
-  return { address: await within(20, address, 'the start of attnd'), stop };
+  return { address: await within(20, address, 'the start of attnd'), stop, log: () => log };
 }
 
 /** What fetch() gives the page: the readable parts of the answer, or the error that the page sees. */
@@ -153,6 +153,49 @@ async function readableAnswers(page, address) {
   });
 }
 
+/** What a page may send to any origin without asking: the answer is opaque, but has the server computed? The log says. */
+async function blindRequests(page, service) {
+  const body = JSON.stringify({ inputs });
+  const sent = await page.evaluate(async ({ url, body }) => {
+    const bodies = [new Blob([body]), new Blob([body], { type: 'text/plain' }), body, new URLSearchParams([[body, '']]),
+      new TextEncoder().encode(body), new Blob([body], { type: 'application/json' })];
+    for (const each of bodies) await fetch(url, { method: 'POST', mode: 'no-cors', body: each }).catch(() => {});
+    return bodies.length;
+  }, { url: service.address + SELF, body });
+  await check('no-cors requests of a page do not make it compute', async () => {
+    const posts = () => service.log().split('\n').filter((line) => line.includes(' method=POST '));
+    for (let i = 0; i < 100 && posts().length < sent - 1; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(posts().length >= sent - 1, posts()); // the one of JSON's type need not be sent
+    for (const line of posts()) expect(line.includes(' status=415 ') && line.includes(' cors=refused '), line);
+  });
+}
+
+/** A form needs no script and no permission. */
+async function blindForm(page, service, origin) {
+  await check('a form on a page does not make it compute', async () => {
+    for (const kind of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
+      await page.setContent(`<form method="post" enctype="${kind}" action="${service.address}${SELF}">
+        <input name='{"inputs":[[1,0],[0,1]],"a":"' value='"}'></form>`);
+      const [response] = await Promise.all([page.waitForNavigation(), page.evaluate(() => document.forms[0].submit())]);
+      expect(response.status() === 415, response.status());
+      await page.goto(origin);
+    }
+  });
+}
+
+/** A foreign name that leads here: to the browser the page is of the server's own origin. */
+async function rebinding(browser, service) {
+  const page = await browser.newPage();
+  const port = new URL(service.address).port;
+  await check('a name that is pointed to this machine gets a 421', async () => {
+    const response = await page.goto(`http://rebind.test:${port}/`);
+    expect(response.status() === 421, response.status());
+    const got = await fetched(page, `http://rebind.test:${port}`, SELF, json({ inputs }));
+    expect(got.status === 421 && got.body.code === 'misdirected_request', got);
+  });
+  await page.close();
+}
+
 async function unreadableAnswers(page, address, why) {
   await check(`${why}: the page gets an error`, async () => {
     for (const options of [json({ inputs }), undefined, { method: 'POST', body: JSON.stringify({ inputs }) }]) {
@@ -168,12 +211,13 @@ const browser = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--disable-default-apps'],
+    '--host-resolver-rules=MAP rebind.test 127.0.0.1', '--disable-component-update', '--disable-sync', '--disable-default-apps'],
 });
 try {
   const page = await browser.newPage();
   await page.goto(origin);
-  for (const [claim, flag] of [['the origin is configured', `http://other.example,${origin}`], ['* is configured', '*']]) {
+  for (const [claim, flag] of [['the origin is configured', `http://other.example,${origin}`],
+    ['any port of this machine is configured', 'http://127.0.0.1:*'], ['* is configured', '*']]) {
     console.log(`      ${claim}`);
     const service = await attnd('--cors-origin', flag, '--max-body-bytes', '1000000');
     await readableAnswers(page, service.address);
@@ -181,6 +225,9 @@ try {
   }
   const closed = await attnd();
   await unreadableAnswers(page, closed.address, 'no origin is configured');
+  await blindRequests(page, closed);
+  await blindForm(page, closed, origin);
+  await rebinding(browser, closed);
   await check('attnd stops cleanly', closed.stop);
   const foreign = await attnd('--cors-origin', 'http://other.example');
   await unreadableAnswers(page, foreign.address, 'another origin is configured');
