@@ -155,7 +155,7 @@ def closed_streams():
     """Descriptors 0 to 2 that are closed are /dev/null, so no socket of the server gets a log line."""
     for closed in ((0, 1, 2), (2,), (0, 2), (1,)):
         port = free_port()
-        process = subprocess.Popen([binary(), "--port", str(port)],
+        process = subprocess.Popen([binary(), "--port", str(port)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    preexec_fn=lambda: [os.close(number) for number in closed])
         try:
             with wait_until(lambda: connection_to(port), 10) as connection:
