@@ -72,6 +72,8 @@ def fields_given_twice(server):
         expect("more than one" in members["detail"], f"{fields}: {members}")
     for accept in (("text/plain", "application/json"), ("application/json", "text/plain"), ("", "*/*")):
         is_small_answer(post(server, json_type, *(("Accept", value) for value in accept)))
+    response = post(server, ("X-Request-Id", "first"), ("X-Request-Id", "second"))
+    expect(is_small_answer(response).field("X-Request-Id") == "first", f"{response.fields}")
     problem(post(server, json_type, ("Accept", "text/plain"), ("Accept", "text/html")), 406, "not_acceptable")
     problem(post(server, json_type, ("Content-Encoding", "identity"), ("Content-Encoding", "gzip")), 415)
 
