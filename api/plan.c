@@ -1,6 +1,8 @@
 /* From a call to a computation: see plan.h. */
 #include "api/plan.h"
 
+#include "core/fully_masked.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
@@ -92,17 +94,22 @@ static bool plan_answer_size(const struct limits *limits, const struct plan *pla
     return error_received(error, "%.0f bytes", size);
 }
 
+/* Looks at rows and keys that a network thread has time for. */
+static const double plan_brief_looks = 5e5;
+
 /* Rows without an allowed key: listed in the answer, or refused. */
-static bool plan_fully_masked(const struct call *call, struct plan *plan, struct error *error) {
-    if (plan->attention.mask.count == 0)
+static bool plan_fully_masked(const struct limits *limits, const struct call *call, const struct arena *arena,
+                              struct plan *plan, struct error *error) {
+    if (limits->is_brief && fully_masked_looks(&plan->attention) > plan_brief_looks)
+        return error_set(error, ERROR_DEFERRED, NULL, "Looking for queries without keys takes long.");
+    struct fully_masked found = {.indices = plan->fully_masked, .limit = PLAN_FULLY_MASKED_MAX};
+    if (!fully_masked_find(&plan->attention, arena->cancelled, &found))
+        return error_set(error, ERROR_CANCELLED, NULL, "The request was cancelled.");
+    plan->fully_masked_count = found.count;
+    if (call->fully_masked != CALL_FULLY_MASKED_ERROR || found.first_unpadded == SIZE_MAX)
         return true;
-    size_t first_unpadded;
-    plan->fully_masked_count =
-        attention_fully_masked(&plan->attention, plan->fully_masked, PLAN_FULLY_MASKED_MAX, &first_unpadded);
-    if (call->fully_masked != CALL_FULLY_MASKED_ERROR || first_unpadded == SIZE_MAX)
-        return true;
-    size_t row = first_unpadded % plan->queries, head = first_unpadded / plan->queries % plan->heads;
-    size_t batch = first_unpadded / plan->queries / plan->heads;
+    size_t row = found.first_unpadded % plan->queries, head = found.first_unpadded / plan->queries % plan->heads;
+    size_t batch = found.first_unpadded / plan->queries / plan->heads;
     return error_set(error, ERROR_FULLY_MASKED, call->has_mask || call->pad_token == NULL ? "/mask" : "/pad_token",
                      "Query %zu (batch item %zu, head %zu) has no key to attend to, and fully_masked is \"error\": "
                      "allow it a key, mark it in mask.query_padding, or ask for \"zero\" or \"uniform\".",
@@ -129,7 +136,7 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
         call->fully_masked == CALL_FULLY_MASKED_UNIFORM ? ATTENTION_EMPTY_UNIFORM : ATTENTION_EMPTY_ZERO;
     plan_results(plan);
     if (!plan_tensors(plan, error) || !attention_check(attention, error) || !plan_work(limits, plan, error) ||
-        !plan_answer_size(limits, plan, error) || !plan_fully_masked(call, plan, error))
+        !plan_answer_size(limits, plan, error) || !plan_fully_masked(limits, call, arena, plan, error))
         return false;
     plan->is_bounded = plan_bound_holds(call, sides, plan);
     attention->poisoned = plan->is_bounded ? NULL : plan->poisoned;

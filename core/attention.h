@@ -17,7 +17,7 @@ enum attention_normalize {
     ATTENTION_NONE,    /* the weights are the scores, 0 where disallowed */
 };
 
-/* What a row without an allowed key becomes. An error is the caller's to raise: attention_fully_masked() tells. */
+/* What a row without an allowed key becomes. An error is the caller's to raise: fully_masked_find() tells. */
 enum attention_empty_row {
     ATTENTION_EMPTY_ZERO,    /* weights and output 0 */
     ATTENTION_EMPTY_UNIFORM, /* 1/S over all S keys; softmax only */
@@ -88,8 +88,3 @@ struct attention_bounds {
 /* With inputs of these magnitudes, and this D, scale, softcap, mask and sinks. */
 struct attention_bounds attention_bound(const struct attention *attention,
                                         const struct attention_magnitudes *magnitudes);
-
-/* Walks rows in row-major order over [B,H,L] and stores the flat indices of those without an allowed key, at most
- * `limit` of them; returns how many there are in all. `first_unpadded`: the first such row that query padding does
- * not explain, or SIZE_MAX. */
-size_t attention_fully_masked(const struct attention *attention, size_t *indices, size_t limit, size_t *first_unpadded);

@@ -58,6 +58,15 @@ void fixture_set(struct fixture *fixture, const struct view *view, size_t batch,
     fixture_put(fixture->attention.dtype, view->data, view_offset(view, batch, head, row) + col, number);
 }
 
+void fixture_shaped(struct fixture *fixture) {
+    fixture_init(fixture, DTYPE_FLOAT32);
+    struct attention *attention = &fixture->attention;
+    attention->query = fixture_view(fixture, 2, 6, 3, 4, NULL);
+    attention->key = fixture_view(fixture, 2, 3, 5, 4, NULL);
+    attention->value = fixture_view(fixture, 2, 3, 5, 2, NULL);
+    attention->heads = fixture_view(fixture, 2, 6, 3, 2, NULL);
+}
+
 void fixture_plain(struct fixture *fixture, size_t queries, size_t keys, size_t size, size_t value_size,
                    const double *query, const double *key, const double *value) {
     struct attention *attention = &fixture->attention;

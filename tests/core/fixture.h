@@ -35,6 +35,9 @@ struct view fixture_view(struct fixture *fixture, size_t batch, size_t heads, si
 void fixture_set(struct fixture *fixture, const struct view *view, size_t batch, size_t head, size_t row, size_t col,
                  double number);
 
+/* Of shape B 2, H 6, G 3, L 3, S 5, D 4, Dv 2, float32; it is initialised too. */
+void fixture_shaped(struct fixture *fixture);
+
 /* Query [L,D], key [S,D], value [S,Dv] of one head, `heads` beside them, scale 1 and no mask. */
 void fixture_plain(struct fixture *fixture, size_t queries, size_t keys, size_t size, size_t value_size,
                    const double *query, const double *key, const double *value);

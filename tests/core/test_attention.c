@@ -69,16 +69,6 @@ Test(attention, scores_are_multiplied_before_they_are_biased) {
     fixture_done(&fixture);
 }
 
-/* A fixture of shape B 2, H 6, G 3, L 3, S 5, D 4, Dv 2 that fits. */
-static void shaped(struct fixture *fixture) {
-    fixture_init(fixture, DTYPE_FLOAT32);
-    struct attention *attention = &fixture->attention;
-    attention->query = fixture_view(fixture, 2, 6, 3, 4, NULL);
-    attention->key = fixture_view(fixture, 2, 3, 5, 4, NULL);
-    attention->value = fixture_view(fixture, 2, 3, 5, 2, NULL);
-    attention->heads = fixture_view(fixture, 2, 6, 3, 2, NULL);
-}
-
 static void is_refused(struct fixture *fixture, enum error_code code, const char *pointer, const char *words) {
     cr_assert_not(attention_check(&fixture->attention, &fixture->error));
     cr_assert_eq(fixture->error.code, code, "%s", fixture->error.detail);
@@ -89,63 +79,63 @@ static void is_refused(struct fixture *fixture, enum error_code code, const char
 
 Test(attention_check, what_fits_passes) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     cr_assert(attention_check(&fixture.attention, &fixture.error), "%s", fixture.error.detail);
     fixture_done(&fixture);
 }
 
 Test(attention_check, shapes_that_disagree_are_named_with_both_numbers) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.key.cols = 3;
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/key", "key has 3 features per head but query has 4");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.value.rows = 4;
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/value", "value has 4 rows but key has 5");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.key.batch = 1;
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/key", "key has 1 batch items but query has 2");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.value.heads = 1;
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/value", "value has 1 heads but key has 3");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.query.heads = 4;
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/num_kv_heads", "one of 1, 2, 4");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture_part(&fixture, MASK_ATTEND)->values = fixture_view(&fixture, 1, 1, 3, 3, NULL);
     is_refused(&fixture, ERROR_SHAPE_MISMATCH, "/mask/attend", "3 keys but there are 5");
 }
 
 Test(attention_check, an_empty_axis_is_refused) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.key.rows = fixture.attention.value.rows = 0;
     is_refused(&fixture, ERROR_EMPTY_AXIS, "/key", "key is empty");
 }
 
 Test(attention_check, lengths_that_blas_cannot_address_are_refused) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.query.row_stride = (size_t)INT32_MAX + 1;
     is_refused(&fixture, ERROR_TOO_MANY_ELEMENTS, "/query", "2147483647");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.key.rows = fixture.attention.value.rows = (size_t)INT32_MAX + 1;
     is_refused(&fixture, ERROR_TOO_MANY_ELEMENTS, "/key", "2147483647");
 }
 
 Test(attention_check, a_scale_beyond_the_dtype_is_refused) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.scale = 1e39;
     is_refused(&fixture, ERROR_NOT_FINITE, "/scale", "float64");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.scale = NAN;
     is_refused(&fixture, ERROR_NOT_FINITE, "/scale", "nan");
 }
 
 Test(attention_check, uniform_rows_go_with_softmax_only) {
     struct fixture fixture;
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.normalize = ATTENTION_SUM;
     fixture.attention.empty_row = ATTENTION_EMPTY_UNIFORM;
     is_refused(&fixture, ERROR_CONFLICT, "/fully_masked", "softmax");
@@ -154,15 +144,15 @@ Test(attention_check, uniform_rows_go_with_softmax_only) {
 Test(attention_check, sinks_and_lse_go_with_softmax_only) {
     struct fixture fixture;
     static const double sinks[6] = {0}, infinite[6] = {0, 0, INFINITY};
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.normalize = ATTENTION_SUM;
     fixture.attention.sinks = sinks;
     is_refused(&fixture, ERROR_CONFLICT, "/sinks", "softmax");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.normalize = ATTENTION_NONE;
     fixture_want_lse(&fixture);
     is_refused(&fixture, ERROR_CONFLICT, "/return", "lse");
-    shaped(&fixture);
+    fixture_shaped(&fixture);
     fixture.attention.sinks = infinite;
     is_refused(&fixture, ERROR_NOT_FINITE, "/sinks/2", "head 2");
 }
@@ -171,7 +161,7 @@ Test(attention_check, a_softcap_lies_within_the_dtype) {
     const double caps[] = {-1, 1e-31, 1e31, NAN, INFINITY};
     struct fixture fixture;
     for (size_t i = 0; i < 5; i++) {
-        shaped(&fixture);
+        fixture_shaped(&fixture);
         fixture.attention.softcap = caps[i];
         is_refused(&fixture, ERROR_OUT_OF_RANGE, "/softcap", "more than 0");
     }
@@ -251,70 +241,4 @@ Test(attention_bound, weighs_scale_multiply_bias_and_normalize) {
     fixture = single(DTYPE_FLOAT32, 1, 1);
     fixture.attention.normalize = ATTENTION_SUM;
     cr_assert_not(is_bounded(fixture));
-}
-
-Test(attention_fully_masked, finds_each_row_without_keys_in_order) {
-    struct fixture fixture;
-    shaped(&fixture); /* B 2, H 6, L 3, S 5 */
-    size_t lengths[] = {5, 0}, indices[100], first;
-    fixture_part(&fixture, MASK_LENGTHS)->lengths = lengths;
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 100, &first), 18);
-    for (size_t i = 0; i < 18; i++)
-        cr_assert_eq(indices[i], 18 + i);
-    cr_assert_eq(first, 18);
-    fixture_done(&fixture);
-}
-
-Test(attention_fully_masked, looks_at_each_head_where_heads_differ) {
-    struct fixture fixture;
-    shaped(&fixture);
-    struct view attend = fixture_view(&fixture, 1, 6, 3, 5, NULL);
-    for (size_t head = 0; head < 6; head++)
-        for (size_t row = 0; row < 3; row++)
-            fixture_set(&fixture, &attend, 0, head, row, 4, head == 4 && row == 1 ? 0 : 1);
-    fixture_part(&fixture, MASK_ATTEND)->values = attend;
-    size_t indices[100], first;
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 100, &first), 2);
-    cr_assert_eq(indices[0], 4 * 3 + 1);
-    cr_assert_eq(indices[1], 18 + 4 * 3 + 1);
-    cr_assert_eq(first, 13);
-    fixture_done(&fixture);
-}
-
-Test(attention_fully_masked, stores_no_more_than_the_limit_and_counts_all) {
-    struct fixture fixture;
-    shaped(&fixture);
-    fixture_part(&fixture, MASK_BLOCK)->values = fixture_view(&fixture, 1, 1, 1, 5, (double[]){1, 1, 1, 1, 1});
-    size_t indices[5] = {9, 9, 9, 9, 9}, first;
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 4, &first), 36);
-    cr_assert_eq(indices[3], 3);
-    cr_assert_eq(indices[4], 9);
-    fixture_done(&fixture);
-}
-
-Test(attention_fully_masked, query_padding_explains_its_rows) {
-    struct fixture fixture;
-    shaped(&fixture);
-    fixture_part(&fixture, MASK_QUERY_PADDING)->values = fixture_view(&fixture, 1, 1, 3, 1, (double[]){1, 0, 0});
-    size_t indices[100], first;
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 100, &first), 12);
-    cr_assert_eq(first, SIZE_MAX);
-    fixture_part(&fixture, MASK_ATTEND)->values =
-        fixture_view(&fixture, 1, 1, 3, 5, (double[]){1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 100, &first), 24);
-    cr_assert_eq(first, 1);
-    fixture_done(&fixture);
-}
-
-Test(attention_fully_masked, sees_a_key_at_the_end_of_a_long_row) {
-    struct fixture fixture;
-    fixture_init(&fixture, DTYPE_FLOAT64);
-    fixture_plain(&fixture, 2, 3000, 1, 1, NULL, NULL, NULL);
-    struct view attend = fixture_view(&fixture, 1, 1, 2, 3000, NULL);
-    fixture_set(&fixture, &attend, 0, 0, 1, 2999, 1);
-    fixture_part(&fixture, MASK_ATTEND)->values = attend;
-    size_t indices[100], first;
-    cr_assert_eq(attention_fully_masked(&fixture.attention, indices, 100, &first), 1);
-    cr_assert_eq(indices[0], 0);
-    fixture_done(&fixture);
 }

@@ -1,5 +1,6 @@
 /* Laws of sinks, the log of the sum, alibi and keys beyond the mask, for rows kept (core/attend.c) and for the output
  * alone (core/fold.c). */
+#include "core/fully_masked.h"
 #include "tests/core/fixture.h"
 #include "tests/core/random.h"
 
@@ -205,8 +206,10 @@ Test(extra_keys, are_seen_by_every_query_but_padding) {
                 cr_assert_eq(few.lse[i] == -INFINITY, i == 4);
             few.lse[4] = all.lse[4] = 0;
             outputs_are_equal(&few, &all, tolerance_of(dtypes[t]));
-            size_t first, indices[QUERIES];
-            cr_assert_eq(attention_fully_masked(&all.attention, indices, QUERIES, &first), 1);
+            size_t indices[QUERIES];
+            struct fully_masked found = {.indices = indices, .limit = QUERIES};
+            cr_assert(fully_masked_find(&all.attention, NULL, &found));
+            cr_assert_eq(found.count, 1);
             cr_assert_eq(indices[0], 4);
             fixture_done(&few), fixture_done(&all);
         }

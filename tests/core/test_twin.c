@@ -2,6 +2,7 @@
  * case prints its seed; SEED_FIRST set to it runs that case first. */
 #include "tests/twin.h"
 
+#include "core/fully_masked.h"
 #include "tests/core/fixture.h"
 #include "tests/core/random.h"
 
@@ -234,9 +235,11 @@ Test(twin, rows_without_keys_are_the_ones_the_twin_finds) {
         random_case(&fixture, &random);
         const struct attention *attention = &fixture.attention;
         size_t heads = attention->query.heads, queries = attention->query.rows, keys = attention->key.rows;
-        size_t rows = attention->query.batch * heads * queries, count = 0, first;
+        size_t rows = attention->query.batch * heads * queries, count = 0;
         size_t *indices = fixture_take(&fixture, rows, sizeof *indices);
-        size_t found = attention_fully_masked(attention, indices, rows, &first);
+        struct fully_masked masked = {.indices = indices, .limit = rows};
+        cr_assert(fully_masked_find(attention, NULL, &masked));
+        size_t found = masked.count;
         for (size_t i = 0; i < rows; i++) {
             bool any = false;
             for (size_t j = 0; j < keys && !any; j++)
