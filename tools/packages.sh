@@ -21,8 +21,8 @@ packages_of() {
     browser) echo chromium:chromium nodejs:node npm:npm ca-certificates ;;
     bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
     peers) echo python3-venv python3-torch python3-numpy ;;
-    container) echo buildah:buildah debootstrap:debootstrap haproxy:haproxy docker-compose:docker-compose \
-        util-linux:unshare ;;
+    container) echo docker.io:dockerd docker-compose:docker-compose debootstrap:debootstrap iptables:iptables \
+        iproute2:ip util-linux:unshare ;;
     *)
         echo "$0: no such purpose: $1 (build, runtime, run, test, browser, bench, peers, container)" >&2
         return 2

@@ -1,0 +1,46 @@
+"""The image and docker-compose.yml with a real Docker Engine: engine.py says how nothing of it is left.
+    test_engine.py [suite]: another Debian than the one the Dockerfile names."""
+
+import os
+import re
+import sys
+
+import engine
+
+engine.confine()
+
+import compose  # noqa: E402
+import image  # noqa: E402
+from attnd_client import Claims  # noqa: E402
+
+
+def suite():
+    named = re.search(r"^ARG DEBIAN=(\w+)$", (engine.SOURCE / "Dockerfile").read_text(), re.M).group(1)
+    return sys.argv[1] if len(sys.argv) > 1 else named
+
+
+def build(debian):
+    engine.import_base(debian)
+    engine.build("attnd", engine.SOURCE, "--build-arg", f"DEBIAN={debian}")
+    engine.build(compose.balancer_image(), engine.SOURCE / "tests/container/haproxy", "--build-arg", f"DEBIAN={debian}")
+
+
+def main():
+    claims = Claims()
+    debian = suite()
+    running = engine.Engine(alone=True)
+    try:
+        built = claims.check(f"the images build on debian:{debian}-slim", lambda: build(debian) or True)
+        running.stop()
+        if built:
+            engine.leave_network()
+            running = engine.Engine(alone=False)
+            image.main(claims, running, "attnd", f"debian:{debian}-slim")
+            compose.main(claims)
+    finally:
+        running.stop()
+        engine.remove_traces()
+    claims.finish()
+
+
+main()
