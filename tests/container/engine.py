@@ -80,11 +80,16 @@ def groups():
 
 
 def remove_traces():
-    for group in groups():
-        try:
-            group.rmdir()
-        except OSError as error:
-            print(f"      {group} stays: {error}", flush=True)
+    """What was killed may still be ending, so there is some patience."""
+    def remove():
+        for group in groups():
+            try:
+                group.rmdir()
+            except OSError:
+                pass
+        return not groups()
+    if not wait_until(remove, 10, 0.1):
+        print(f"      these control groups stay: {groups()}", flush=True)
     subprocess.run(["rm", "-rf", "--one-file-system", FOLDER], check=True)
 
 
@@ -106,7 +111,8 @@ def run(*command, seconds=120, check=True, **options):
 
 
 class Engine:
-    """One run of dockerd over FOLDER. `alone`: without a bridge and without iptables, for building."""
+    """One run of dockerd over FOLDER. `alone`: without a bridge and without iptables, for building. The storage driver is
+    the engine's own choice: overlay2, or vfs where that cannot be."""
 
     def __init__(self, alone):
         self.log = open(FOLDER / "dockerd.log", "ab")
@@ -115,7 +121,7 @@ class Engine:
         os.environ.pop("DOCKER_CONTEXT", None)
         command = ["dockerd", "--host", os.environ["DOCKER_HOST"], "--data-root", FOLDER / "data",
                    "--exec-root", RUN / "exec", "--pidfile", RUN / "pid", "--config-file", RUN / "none.json",
-                   "--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", GROUP,
+                   "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", GROUP,
                    *(["--bridge", "none", "--iptables=false", "--ip-forward=false"] if alone else [])]
         (RUN / "none.json").write_text("{}")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
