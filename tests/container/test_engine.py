@@ -29,6 +29,9 @@ def main():
     claims = Claims()
     debian = suite()
     running = engine.Engine(alone=True)
+    info = running.info()
+    print(f"Docker Engine {info['ServerVersion']}, storage by {info['Driver']}, control groups of version "
+          f"{info['CgroupVersion']}, docker-compose {engine.run('docker-compose', 'version', '--short')}", flush=True)
     try:
         built = claims.check(f"the images build on debian:{debian}-slim", lambda: build(debian) or True)
         running.stop()
