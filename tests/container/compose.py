@@ -52,7 +52,8 @@ def one_server():
     host = inspect(name, "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} "
                          "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}")
     expect(host == "2147483648 2000000000 128 true [ALL]", host)
-    expect(wait_until(lambda: inspect(name, "{{.State.Health.Status}}") == "healthy", 60, 0.2), "it does not get healthy")
+    expect(wait_until(lambda: inspect(name, "{{.State.Health.Status}}") == "healthy", 60, 0.2),
+           lambda: f"it does not get healthy: {inspect(name, '{{json .State.Health}}')}")
     goes_down("attnd")
 
 
