@@ -21,7 +21,7 @@ packages_of() {
     browser) echo chromium:chromium nodejs:node npm:npm ca-certificates ;;
     bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
     peers) echo python3-venv python3-torch python3-numpy ;;
-    container) echo docker.io:dockerd docker-compose:docker-compose debootstrap:debootstrap iptables:iptables \
+    container) echo docker.io:dockerd $client docker-compose:docker-compose debootstrap:debootstrap iptables:iptables \
         iproute2:ip util-linux:unshare ;;
     *)
         echo "$0: no such purpose: $1 (build, runtime, run, test, browser, bench, peers, container)" >&2
@@ -30,10 +30,11 @@ packages_of() {
     esac
 }
 
-# Debian 13 named some libraries anew, for 64-bit time, and has no clang-format 14: the test of the format is skipped.
-format= t64=t64
+# Debian 13 named some libraries anew, for 64-bit time, has docker's client in a package of its own, and has no
+# clang-format 14: the test of the format is skipped.
+format= t64=t64 client=docker-cli:docker
 if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
-    format=clang-format-14:clang-format-14 t64=
+    format=clang-format-14:clang-format-14 t64= client=
 fi
 
 packages_is_there() {
