@@ -91,7 +91,7 @@ def shares_work():
                 is_small_answer(connection.post(SELF, SMALL))
 
     def all_took_part():
-        together([threading.Thread(target=ask) for _ in range(4)])
+        together(ask, 4)
         return min(count() for count in counts) > 0
 
     counts = [lambda name=name, at=at: exchanges(name) - at for name, at in zip(names, before)]

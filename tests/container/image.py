@@ -1,6 +1,7 @@
 """The image: what is in it, how it runs confined, what the engine does with its HEALTHCHECK and its limits, and
 `docker stop` under load."""
 
+import concurrent.futures
 import json
 import pathlib
 import subprocess
@@ -124,7 +125,7 @@ def memory_limit_acts(base, image):
         except (OSError, Failure) as error:
             statuses.append(str(error)[:120])
 
-    together([threading.Thread(target=ask) for _ in range(48)])
+    together(ask, 48)
     counts = {one: statuses.count(one) for one in statuses}
     print(f"      48 requests of 2 million numbers at once within 256 MB: {counts}")
     expect(set(counts) <= {200, 413, 503} and counts.get(200), f"{counts}: {logs('small')[-800:]}")
@@ -134,11 +135,11 @@ def memory_limit_acts(base, image):
     remove("small")
 
 
-def together(threads):
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def together(function, count):
+    """Calls a function in so many threads at once; what one of them raises is raised."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        for future in [pool.submit(function) for _ in range(count)]:
+            future.result()
 
 
 def process_limit_acts(base, image):
@@ -183,27 +184,32 @@ def stops_under_load(image):
         if response.closes:
             raise ConnectionError
 
-    loads = [threading.Thread(target=small) for _ in range(4)]
+    def drain():
+        time.sleep(1)
+        # Two answers of tens of MB that have begun and are read only after the signal.
+        held = [Connection(port, 120) for _ in range(2)]
+        for connection in held:
+            connection.send(message("POST", SELF, WIDE))
+            connection._fill()
+        before, began = counts["whole"], time.monotonic()
+        stop = subprocess.Popen(["docker", "stop", "-t", "40", "stopped"], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL)
+        time.sleep(1)
+        expect(stop.poll() is None, "it ended while two answers were under way")
+        for connection in held:
+            expect(len(connection.read().json()["weights"]) == 2048, "an answer is not whole")
+        expect(stop.wait(60) == 0, "docker stop failed")
+        return before, time.monotonic() - began
+
+    loads = [threading.Thread(target=small, daemon=True) for _ in range(4)]
     for thread in loads:
         thread.start()
-    time.sleep(1)
-    # Two answers of tens of MB that have begun and are read only after the signal.
-    held = [Connection(port, 120) for _ in range(2)]
-    for connection in held:
-        connection.send(message("POST", SELF, WIDE))
-        connection._fill()
-    before = counts["whole"]
-    began = time.monotonic()
-    stop = subprocess.Popen(["docker", "stop", "-t", "40", "stopped"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    time.sleep(1)
-    expect(stop.poll() is None, "it ended while two answers were under way")
-    for connection in held:
-        expect(len(connection.read().json()["weights"]) == 2048, "an answer is not whole")
-    expect(stop.wait(60) == 0, "docker stop failed")
-    took = time.monotonic() - began
-    ended.set()
-    for thread in loads:
-        thread.join()
+    try:
+        before, took = drain()
+    finally:
+        ended.set()
+        for thread in loads:
+            thread.join()
     code = int(inspect("stopped", "{{.State.ExitCode}}"))
     print(f"      stopped in {took:.1f} s after {before} answers, {counts['whole'] - before} more while it drained")
     expect(code == 0 and took < 30, f"exit code {code} after {took:.1f} s: {logs('stopped')[-800:]}")
