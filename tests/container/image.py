@@ -3,7 +3,9 @@
 
 import concurrent.futures
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import threading
 import time
@@ -98,9 +100,9 @@ def health_acts(image):
     state = lambda: inspect("health", "{{.State.Health.Status}}")  # noqa: E731
     expect(wait_until(lambda: state() == "healthy", 60, 0.2), lambda: f"{state()} at the start")
     process = pid("health")
-    run("kill", "-STOP", process)
+    os.kill(process, signal.SIGSTOP)
     expect(wait_until(lambda: state() == "unhealthy", 90, 0.2), lambda: f"{state()} while the program is stopped")
-    run("kill", "-CONT", process)
+    os.kill(process, signal.SIGCONT)
     expect(wait_until(lambda: state() == "healthy", 60, 0.2), lambda: f"{state()} after it went on")
     remove("health")
 
