@@ -1,9 +1,7 @@
-"""The image and docker-compose.yml with a real Docker Engine: engine.py says how nothing of it is left.
-    test_engine.py [suite]: another Debian than the one the Dockerfile names."""
+"""The image and docker-compose.yml with a real Docker Engine: engine.py says how nothing of it is left."""
 
 import os
 import re
-import sys
 
 import engine
 
@@ -15,13 +13,13 @@ from attnd_client import Claims  # noqa: E402
 
 
 def suite():
-    named = re.search(r"^ARG DEBIAN=(\w+)$", (engine.SOURCE / "Dockerfile").read_text(), re.M).group(1)
-    return sys.argv[1] if len(sys.argv) > 1 else named
+    """The Debian that the Dockerfile names."""
+    return re.search(r"^ARG DEBIAN=(\w+)$", (engine.SOURCE / "Dockerfile").read_text(), re.M).group(1)
 
 
 def build(debian):
     engine.import_base(debian)
-    engine.build("attnd", engine.SOURCE, "--build-arg", f"DEBIAN={debian}")
+    engine.build("attnd", engine.SOURCE)
     engine.build(compose.balancer_image(), engine.SOURCE / "tests/container/haproxy", "--build-arg", f"DEBIAN={debian}")
 
 
