@@ -1,6 +1,5 @@
 """The image and docker-compose.yml with a real Docker Engine: engine.py says how nothing of it is left."""
 
-import os
 import re
 
 import engine
@@ -27,10 +26,10 @@ def main():
     claims = Claims()
     debian = suite()
     running = engine.Engine(alone=True)
-    info = running.info()
-    print(f"Docker Engine {info['ServerVersion']}, storage by {info['Driver']}, control groups of version "
-          f"{info['CgroupVersion']}, docker-compose {engine.run('docker-compose', 'version', '--short')}", flush=True)
     try:
+        info = running.info()
+        print(f"Docker Engine {info['ServerVersion']}, storage by {info['Driver']}, control groups of version "
+              f"{info['CgroupVersion']}, docker-compose {engine.run('docker-compose', 'version', '--short')}", flush=True)
         built = claims.check(f"the images build on debian:{debian}-slim", lambda: build(debian) or True)
         running.stop()
         if built:
