@@ -90,6 +90,10 @@ def remove_traces():
         return not groups()
     if not wait_until(remove, 10, 0.1):
         print(f"      these control groups stay: {groups()}", flush=True)
+    # An engine may leave its data folder mounted on itself.
+    points = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in sorted((point for point in points if pathlib.Path(point).is_relative_to(FOLDER)), reverse=True):
+        subprocess.run(["umount", "--lazy", point], check=True)
     subprocess.run(["rm", "-rf", "--one-file-system", FOLDER], check=True)
 
 
