@@ -2,7 +2,7 @@
 """Attention over one long sequence, its keys split over several attnd replicas.
 
     three_replicas.py http://127.0.0.1:8081 http://127.0.0.1:8082 http://127.0.0.1:8083
-    three_replicas.py build/release/attnd        starts three of its own, and ends them
+    three_replicas.py build/run/attnd        starts three of its own, and ends them (./run has built it there)
 
 Each replica attends from all queries to its share of the keys and answers with output and lse, the log of the sum of
 exponentials; POST /v1/attention/merge joins them. Prints the largest difference from one call with all keys, and exits
@@ -29,6 +29,8 @@ def post(address, path, body):
             return json.load(response)
     except urllib.error.HTTPError as refusal:
         sys.exit(f"{address}{path}: {refusal.read().decode()}")
+    except urllib.error.URLError as failure:
+        sys.exit(f"{address}: {failure.reason}")
 
 
 def tensor(rows):
@@ -40,7 +42,10 @@ def tensor(rows):
 
 def start(binary):
     """A replica on a free port, and its address, which it logs."""
-    process = subprocess.Popen([binary, "--port", "0"], stderr=subprocess.PIPE, text=True)
+    try:
+        process = subprocess.Popen([binary, "--port", "0"], stderr=subprocess.PIPE, text=True)
+    except OSError as failure:
+        sys.exit(f"{binary}: {failure.strerror}")
     for line in process.stderr:
         found = re.search(r"listening on \"?(http://[0-9.:]+)", line)
         if found:
@@ -84,7 +89,7 @@ def compare(replicas):
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     if sys.argv[1].startswith("http"):
         sys.exit(0 if compare([address.rstrip("/") for address in sys.argv[1:]]) else 1)

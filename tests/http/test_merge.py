@@ -20,6 +20,13 @@ def example(*arguments):
     expect(ended.stdout.count("the largest difference from one call is") == 2, ended.stdout)
 
 
+def example_astray(argument, said):
+    """What is not there is one line, and no traceback."""
+    ended = subprocess.run([sys.executable, EXAMPLE, argument], capture_output=True, text=True, check=False,
+                           timeout=120 * PATIENCE)
+    expect(ended.returncode == 1 and said in ended.stderr and "Traceback" not in ended.stderr, f"{ended}")
+
+
 def streamed(server):
     """Two halves of equal weight: each number of the answer is their mean."""
     numbers = random.Random(2)
@@ -54,6 +61,9 @@ def main():
         claims.check("a large merge is streamed", streamed, server)
         claims.check("no infinity comes out", overflowing, server)
         claims.check("replicas given by address give what one call gives", example, *[server.address] * 2)
+        claims.check("the example without its program", example_astray, "nowhere/attnd", "No such file")
+        claims.check("the example without its replicas", example_astray, "http://127.0.0.1:9", "Connection refused")
+        claims.check("the example's help", example_astray, "--help", "three_replicas.py http")
         claims.check("the server stops cleanly", server.stop)
     claims.check("three replicas of its own give what one call gives", example, binary())
     claims.finish()
