@@ -6,7 +6,7 @@
 static void answer_list(const struct labels *labels, size_t list, struct text *text) {
     text_string(text, "[");
     for (size_t i = 0; i < labels->length; i++) {
-        const char *name = labels->names[list * labels->length + i];
+        const char *name = call_label(labels, list, i);
         if (i > 0)
             text_string(text, ",");
         text_json_string(text, name, strlen(name));

@@ -21,13 +21,15 @@ struct tensor {
     size_t count;
 };
 
-/* Labels of positions: one list for all, or one for each item of a batch. */
+/* Labels of positions: one list for all, or one for each item of a batch. Shorter lists end in the pad token, which
+ * call_label() gives: they are not filled, as a few bytes can ask for any number of labels so. */
 struct labels {
     bool given;
-    bool per_item;        /* lists of lists */
-    size_t lists, length; /* after filling up: every list has `length` names */
-    size_t *list_lengths; /* as they arrived */
-    const char **names;   /* [lists, length] */
+    bool per_item;              /* lists of lists */
+    size_t lists, length;       /* the longest list's */
+    const size_t *list_lengths; /* as they arrived */
+    const char *const **names;  /* [lists][list_lengths] */
+    const char *pad;
 };
 
 struct call_projection {
@@ -50,7 +52,7 @@ struct call_mask_part {
     enum mask_kind kind;
     enum call_mask_form form;
     const char *pointer;
-    struct tensor values;  /* as it arrived */
+    struct tensor values;  /* as it arrived; lengths are float64 whatever the dtype */
     ptrdiff_t left, right; /* window */
 };
 
@@ -59,7 +61,7 @@ struct call_rotary {
     bool given, interleaved;
     double base;
     size_t dim;              /* 0: all features of a head */
-    struct tensor positions; /* as it arrived */
+    struct tensor positions; /* as it arrived, in float64 whatever the dtype */
 };
 
 /* A partial result that /v1/attention/merge joins with others. */
@@ -148,3 +150,6 @@ struct call {
 };
 
 const char *call_result_name(enum result result);
+
+/* The label at index < length of a list. */
+const char *call_label(const struct labels *labels, size_t list, size_t index);

@@ -4,24 +4,27 @@
 
 #include "api/decode_tokens.h"
 #include "api/member.h"
+#include "api/scan_token.h"
 #include "api/text.h"
 #include "api/value.h"
 
+#include <assert.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
-/* jansson's allocations go to the arena of the exchange whose body this thread is decoding. One that fails does not
- * return: jansson 2.14 drops the byte for which its token buffer could not grow, then runs past the token's end in
- * search of the closing quote, or aborts. All that it holds is the arena's, so nothing is lost by leaving it where it
- * stands. */
+/* jansson's allocations go to the arena of the exchange whose envelope this thread is parsing, and it makes none at
+ * other times. One that fails does not return: jansson 2.14 drops the byte for which its token buffer could not grow,
+ * then runs past the token's end in search of the closing quote, or aborts. All that it holds is the arena's, so nothing
+ * is lost by leaving it where it stands. */
 static _Thread_local struct {
-    struct arena *arena;
+    struct arena *arena; /* NULL: nothing is being parsed */
     struct error *error;
     jmp_buf failed;
 } decode_memory;
 
 static void *decode_malloc(size_t size) {
+    assert(decode_memory.arena != NULL);
     void *memory = arena_alloc(decode_memory.arena, size, 1, decode_memory.error);
     if (memory == NULL)
         longjmp(decode_memory.failed, 1);
@@ -122,20 +125,32 @@ static bool decode_refuse_at(const struct scan *scan, size_t offset, const char 
     return false;
 }
 
-/* The envelope as jansson's value, NULL with an error. */
-static json_t *decode_envelope(const struct scan *scan, struct error *error) {
+/* json_loadb() with the arena's memory. NULL: refused, or, with an error, no memory. */
+static json_t *decode_parse(const struct scan *scan, struct arena *arena, json_error_t *refusal, struct error *error) {
+    decode_memory.arena = arena;
+    decode_memory.error = error;
+    if (setjmp(decode_memory.failed) != 0) {
+        decode_memory.arena = NULL;
+        return NULL;
+    }
+    json_t *root =
+        json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, refusal);
+    decode_memory.arena = NULL;
+    return root;
+}
+
+/* The envelope as jansson's value, NULL with an error. It is the arena's, and never given back by itself. */
+static json_t *decode_envelope(const struct scan *scan, struct arena *arena, struct error *error) {
     if (memchr(scan->envelope, '\0', scan->envelope_size) != NULL) { /* jansson lets one pass at the end */
         size_t offset = (size_t)((const char *)memchr(scan->body, '\0', scan->body_size) - scan->body);
         decode_refuse_at(scan, offset, "JSON text holds no NUL", error);
         return NULL;
     }
-    if (setjmp(decode_memory.failed) != 0)
-        return NULL; /* the arena refused */
     json_error_t refusal;
-    json_t *root = json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &refusal);
-    if (root == NULL)
+    json_t *root = decode_parse(scan, arena, &refusal, error);
+    if (root == NULL && error->code == ERROR_NONE)
         decode_syntax_error(scan, &refusal, error);
-    else if (scan->stopped)
+    if (root != NULL && scan->stopped)
         decode_refuse_at(scan, scan->stopped_at, "this is no array of numbers", error);
     return scan->stopped ? NULL : root;
 }
@@ -223,10 +238,8 @@ bool decode_call(const struct limits *limits, const struct route *route, const c
     if (size == 0)
         return error_set(error, ERROR_EMPTY_BODY, NULL, "The body is empty: send a JSON object, such as %s.",
                          member_list_of(route)->example);
-    decode_memory.arena = arena;
-    decode_memory.error = error;
-    struct scan scan;
-    const json_t *embeddings = NULL;
+    struct scan scan = {0};
+    struct embeddings embeddings = {0};
     struct decoder decoder = {.limits = limits,
                               .scan = &scan,
                               .route = route,
@@ -235,13 +248,17 @@ bool decode_call(const struct limits *limits, const struct route *route, const c
                               .call = call,
                               .embeddings = &embeddings};
 
-    /* Numbers are rounded once, to the dtype computed in, which stands somewhere in the text. A body without the word
-     * is float32's; one that has it elsewhere (a token, say) is scanned again. */
-    enum dtype guess = memmem(body, size, "float64", 7) != NULL ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
+    /* Numbers are rounded once, to the dtype computed in, which stands somewhere in the text. It is looked for where the
+     * body has the word at all; one that hides it (behind an escape, say) is scanned again. */
+    const char *dtype = memmem(body, size, "float64", 7);
+    if (dtype != NULL)
+        dtype = scan_token_root_member(body, body + size, "\"dtype\"");
+    bool is_float64 = dtype != NULL && strncmp(dtype, "\"float64\"", 9) == 0;
+    enum dtype guess = is_float64 ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
     for (;;) {
         if (!scan_body(body, size, guess, limits, arena, &scan, error))
             return false;
-        json_auto_t *root = decode_envelope(&scan, error);
+        const json_t *root = decode_envelope(&scan, arena, error);
         if (root == NULL)
             return false;
         if (!json_is_object(root)) {

@@ -51,10 +51,9 @@ static bool decode_mask_numbers(const struct decoder *decoder, const json_t *jso
 
 static bool decode_mask_lengths(const struct decoder *decoder, const json_t *json, const char *pointer,
                                 const struct decode_mask_part *row) {
-    const struct scan_item *item = value_item(decoder, json);
-    if (item != NULL && !item->is_text && item->rank == 0)
+    if (value_lone_number(decoder, json) != NULL)
         return value_wrong_type(decoder, json, pointer, "an array with a length for each batch item, such as [3]");
-    return decode_mask_values(decoder, json, pointer, row, VALUE_NUMBERS);
+    return decode_mask_values(decoder, json, pointer, row, VALUE_DOUBLES);
 }
 
 static bool decode_mask_bias(const struct decoder *decoder, const json_t *json, const char *pointer,
@@ -66,17 +65,14 @@ static bool decode_mask_bias(const struct decoder *decoder, const json_t *json, 
 static bool decode_mask_window(const struct decoder *decoder, const json_t *json, const char *pointer,
                                const struct decode_mask_part *row) {
     static const char wanted[] = "[left,right] or one number for both: whole numbers, -1 for an open side";
-    const struct scan_item *item = value_item(decoder, json);
-    bool is_number = item != NULL && !item->is_text && item->rank == 0;
-    bool is_pair = item != NULL && item->fault == ERROR_NONE && item->rank == 1 && item->count == 2 &&
-                   !item->has_booleans && !item->has_nulls;
-    if (!is_number && !is_pair)
-        return value_wrong_type(decoder, json, pointer, wanted);
     double sides[2];
+    size_t count = value_few(decoder, json, sides, 2);
+    bool is_number = value_lone_number(decoder, json) != NULL;
+    if (!is_number && count != 2)
+        return value_wrong_type(decoder, json, pointer, wanted);
+    if (is_number)
+        sides[1] = sides[0];
     for (size_t i = 0; i < 2; i++) {
-        sides[i] = is_number                               ? item->number
-                   : decoder->scan->dtype == DTYPE_FLOAT32 ? (double)((float *)item->values)[i]
-                                                           : ((double *)item->values)[i];
         if (sides[i] != floor(sides[i]) || sides[i] < -1 || sides[i] > 0x1p52) {
             const char *received = value_describe(decoder, json);
             error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer, "%s must be %s, not %.9g.", pointer + 1, wanted,

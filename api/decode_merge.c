@@ -31,9 +31,7 @@ static bool decode_merge_number(const struct decoder *decoder, const json_t *jso
 /* A bare null stands for a number, so it counts as one beside an output of one axis and as absent beside another. */
 static bool decode_merge_lse(const struct decoder *decoder, const json_t *json, const char *pointer,
                              struct call_part *part) {
-    const struct scan_item *item = value_item(decoder, json);
-    bool is_number = item != NULL && !item->is_text && item->rank == 0;
-    if (is_number || json_is_null(json))
+    if (value_lone_number(decoder, json) != NULL || json_is_null(json))
         return decode_merge_number(decoder, json, pointer, &part->lse);
     return value_tensor_ranks(decoder, json, pointer, VALUE_NUMBERS_OR_NULL, 0, TENSOR_RANK_USUAL, &part->lse);
 }
@@ -73,7 +71,7 @@ static bool decode_merge_part(const struct decoder *decoder, const json_t *json,
 
 bool decode_merge_parts(const struct decoder *decoder, const json_t *json, const char *pointer) {
     struct call *call = decoder->call;
-    if (!json_is_array(json) || json_array_size(json) == 0 || value_item(decoder, json) != NULL)
+    if (!json_is_array(json))
         return value_wrong_type(decoder, json, pointer,
                                 "an array of one or more objects, each with \"output\" and \"lse\"");
     call->part_count = json_array_size(json);
@@ -91,13 +89,13 @@ bool decode_merge_parts(const struct decoder *decoder, const json_t *json, const
 bool decode_merge_return(const struct decoder *decoder, const json_t *json, const char *pointer) {
     static const enum result results[] = {RESULT_OUTPUT, RESULT_LSE}; /* of decode_merge_names */
     struct call *call = decoder->call;
-    if (!json_is_array(json) || json_array_size(json) == 0 || value_item(decoder, json) != NULL)
-        return value_wrong_type(decoder, json, pointer, "an array with \"output\", \"lse\" or both");
+    struct value_strings strings;
+    if (!value_strings(decoder, json, pointer, false, "an array with \"output\", \"lse\" or both", &strings))
+        return false;
     memset(call->returns, 0, sizeof call->returns);
-    for (size_t i = 0; i < json_array_size(json); i++) {
+    for (size_t i = 0; i < strings.longest; i++) {
         size_t index;
-        if (!value_choice(decoder, json_array_get(json, i), value_element(pointer, i).text, decode_merge_names, 2,
-                          &index))
+        if (!value_one_of(decoder, strings.names[0][i], value_element(pointer, i).text, decode_merge_names, 2, &index))
             return false;
         call->returns[results[index]] = true;
     }

@@ -41,7 +41,7 @@ static bool decode_rotary_dim(const struct decoder *decoder, const json_t *json,
 
 static bool decode_rotary_positions(const struct decoder *decoder, const json_t *json, const char *pointer) {
     struct tensor *positions = &decoder->call->rotary.positions;
-    if (!value_tensor(decoder, json, pointer, VALUE_NUMBERS, positions))
+    if (!value_tensor(decoder, json, pointer, VALUE_DOUBLES, positions))
         return false;
     if (positions->rank <= 2)
         return true;

@@ -17,9 +17,7 @@ bool decode_scores_softcap(const struct decoder *decoder, const json_t *json, co
 /* An array of a number for each head, in any of a tensor's forms. */
 static bool decode_scores_heads(const struct decoder *decoder, const json_t *json, const char *pointer,
                                 const char *wanted, struct tensor *tensor) {
-    const struct scan_item *item = value_item(decoder, json);
-    bool is_number = item != NULL && !item->is_text && item->rank == 0;
-    if (is_number || json_is_boolean(json) || json_is_string(json))
+    if (value_lone_number(decoder, json) != NULL || json_is_boolean(json) || json_is_string(json))
         return value_wrong_type(decoder, json, pointer, wanted);
     return value_tensor(decoder, json, pointer, VALUE_NUMBERS, tensor);
 }

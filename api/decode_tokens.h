@@ -3,6 +3,15 @@
 
 #include "api/value.h"
 
+struct decode_tokens_vector;
+
+/* The member as it was read, while decoding lasts. */
+struct embeddings {
+    const json_t *json; /* NULL: not given */
+    size_t features, count;
+    const struct decode_tokens_vector *vectors; /* [count], by their json's address */
+};
+
 bool decode_tokens_labels(const struct decoder *decoder, const json_t *json, const char *pointer,
                           struct labels *labels);
 bool decode_tokens_embeddings(const struct decoder *decoder, const json_t *json, const char *pointer);

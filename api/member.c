@@ -150,10 +150,7 @@ static const char *member_result_at(size_t index) {
     return index < RESULT_COUNT ? call_result_name((enum result)index) : NULL;
 }
 
-static bool member_return_one(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    if (!json_is_string(json))
-        return value_wrong_type(decoder, json, pointer, "the name of a result");
-    const char *name = json_string_value(json);
+static bool member_return_one(const struct decoder *decoder, const char *name, const char *pointer) {
     for (size_t i = 0; i < RESULT_COUNT; i++)
         if (strcmp(name, call_result_name((enum result)i)) == 0)
             return decoder->call->returns[i] = true;
@@ -169,11 +166,13 @@ static bool member_return_one(const struct decoder *decoder, const json_t *json,
 }
 
 static bool member_return(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    if (!json_is_array(json) || json_array_size(json) == 0 || value_item(decoder, json) != NULL)
-        return value_wrong_type(decoder, json, pointer, "an array of result names, such as [\"weights\", \"output\"]");
+    static const char wanted[] = "an array of result names, such as [\"weights\", \"output\"]";
+    struct value_strings strings;
+    if (!value_strings(decoder, json, pointer, false, wanted, &strings))
+        return false;
     memset(decoder->call->returns, 0, sizeof decoder->call->returns);
-    for (size_t i = 0; i < json_array_size(json); i++)
-        if (!member_return_one(decoder, json_array_get(json, i), value_element(pointer, i).text))
+    for (size_t i = 0; i < strings.longest; i++)
+        if (!member_return_one(decoder, strings.names[0][i], value_element(pointer, i).text))
             return false;
     return true;
 }

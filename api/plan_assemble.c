@@ -108,7 +108,7 @@ static bool plan_assemble_positions(const struct call *call, const struct plan *
     struct mask_axes axes = {plan->batch, plan->heads, plan->queries, plan->keys};
     size_t rows = is_key ? plan->fresh : plan->queries;
     for (size_t i = 0; i < given->count; i++)
-        numbers[i] = plan->dtype == DTYPE_FLOAT32 ? (double)((float *)given->data)[i] : ((double *)given->data)[i];
+        numbers[i] = ((const double *)given->data)[i];
     if (given->data != NULL)
         return plan_assemble_given(call, plan, numbers, rotary, error);
     for (size_t i = 0; i < plan->batch * rows; i++)

@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static double plan_mask_value(const struct plan *plan, const struct tensor *tensor, size_t index) {
-    return plan->dtype == DTYPE_FLOAT32 ? (double)((float *)tensor->data)[index] : ((double *)tensor->data)[index];
-}
-
 /* A tensor's shape as text. */
 struct plan_mask_shape {
     char text[160];
@@ -118,7 +114,7 @@ static bool plan_mask_lengths(const struct plan *plan, const struct call_mask_pa
     if (read == NULL)
         return false;
     for (size_t i = 0; i < values->count; i++) {
-        double length = plan_mask_value(plan, values, i);
+        double length = ((const double *)values->data)[i];
         if (length != floor(length) || length < 0 || length > (double)plan->masked_keys) {
             char pointer[64];
             snprintf(pointer, sizeof pointer, "%s/%zu", part->pointer, i);
@@ -183,7 +179,7 @@ static bool plan_mask_pad_token(const struct call *call, struct arena *arena, st
     for (size_t i = 0; i < labels->lists * keys; i++) {
         size_t list = i / keys, key = i % keys;
         bool pads =
-            key >= unlabelled && strcmp(labels->names[list * labels->length + key - unlabelled], call->pad_token) == 0;
+            key >= unlabelled && strcmp(call_label(labels, list, key - unlabelled), call->pad_token) == 0;
         if (plan->dtype == DTYPE_FLOAT32)
             ((float *)values)[i] = pads ? 1 : 0;
         else

@@ -25,6 +25,7 @@ int problem_status(enum error_code code) {
     case ERROR_LENGTH_REQUIRED:
         return 411;
     case ERROR_BODY_TOO_LARGE:
+    case ERROR_TOO_MANY_VALUES:
     case ERROR_TOO_MANY_ELEMENTS:
     case ERROR_TOO_MUCH_WORK:
     case ERROR_ANSWER_TOO_LARGE:
@@ -135,6 +136,9 @@ static const char *const problem_explanations[ERROR_CODE_COUNT] = {
     [ERROR_BODY_TOO_LARGE] =
         "The body is longer than --max-body-bytes. Send float32 tensors as b64, which is shorter than "
         "text, or send the request in pieces.",
+    [ERROR_TOO_MANY_VALUES] =
+        "The body has more values than --max-values, where an array of numbers or of strings is one value. Each costs "
+        "memory; tensors are cheap as arrays of numbers or in b64.",
     [ERROR_TOO_MANY_ELEMENTS] = "A tensor has more numbers than --max-elements, or an axis too long to compute with.",
     [ERROR_TOO_MUCH_WORK] = "The number of multiplications, B*H*L*S*(D+Dv) and those of the projections, is over "
                             "--max-work. Send fewer queries at a time: rows do not depend on each other.",

@@ -2,214 +2,274 @@
  *
  * The array's rank is the depth of its first scalar, each axis' length that of its first array; whatever disagrees
  * later is a fault of the item, and only the first one is kept. The grammar is RFC 8259's, as everywhere. */
-#include "api/scan_array.h"
 #include "api/number.h"
+#include "api/scan_array.h"
 #include "api/scan_token.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Where the reader stands: open arrays, and how many values each has so far. */
-struct scan_array_state {
-    struct scanner *scanner;
-    struct scan_item *item;
-    size_t depth;
-    size_t counts[SCAN_RANK_MAX];
-    const char *begin; /* of the value in hand */
+enum {
+    SCAN_ARRAY_ASK = 64 * 1024,   /* bytes between two looks at whether the request is cancelled */
+    SCAN_ARRAY_ROW = 16 * 1024,   /* numbers read at a time */
+    SCAN_ARRAY_FIRST = 4 * 1024,  /* numbers that the first array finds room for */
 };
 
-/* Notes the first fault: at the value in hand, or with `depth` less than the open arrays at one that holds it. */
-static void scan_array_fault(struct scan_array_state *state, enum error_code fault, const char *end, size_t depth,
-                             size_t expected, size_t received) {
-    struct scan_item *item = state->item;
-    if (item->fault != ERROR_NONE)
-        return;
-    item->fault = fault;
-    item->fault_begin = (size_t)(state->begin - state->scanner->scan->body);
-    item->fault_end = (size_t)(end - state->scanner->scan->body);
-    item->fault_depth = depth;
-    memcpy(item->fault_path, state->counts, depth * sizeof *state->counts);
-    item->fault_expected = expected;
-    item->fault_received = received;
+bool scan_array_goes_on(struct scanner *scanner, const char *text) {
+    if (text - scanner->asked < SCAN_ARRAY_ASK)
+        return true;
+    scanner->asked = text;
+    return !arena_is_cancelled(scanner->arena) ||
+           error_set(scanner->error, ERROR_CANCELLED, NULL, "The request was cancelled.");
 }
 
-static void scan_array_store(struct scan_array_state *state, double value) {
+bool scan_array_opens(struct scan_array_state *state) {
     struct scanner *scanner = state->scanner;
-    if (scanner->scan->dtype == DTYPE_FLOAT32)
-        ((float *)state->item->values)[state->item->count] = (float)value;
+    if (scanner->depth + state->depth >= scanner->limits->depth || state->depth == SCAN_RANK_MAX)
+        return false;
+    state->depth++;
+    return true;
+}
+
+void scan_array_fault(struct scan_array_state *state, enum error_code code, const char *end, size_t depth,
+                      size_t expected, size_t received) {
+    struct scan_fault *fault = &state->fault;
+    if (fault->code != ERROR_NONE)
+        return;
+    fault->code = code;
+    fault->begin = (size_t)(state->text - state->scanner->scan->body);
+    fault->end = (size_t)(end - state->scanner->scan->body);
+    fault->depth = depth;
+    memcpy(fault->path, state->counts, depth * sizeof *state->counts);
+    fault->expected = expected;
+    fault->received = received;
+}
+
+enum scan_array_result scan_array_keep(struct scan_array_state *state, struct scan_item *item) {
+    struct scanner *scanner = state->scanner;
+    struct scan_array *array =
+        arena_alloc(scanner->arena, 1, sizeof *array + state->array.rank * sizeof *array->shape, scanner->error);
+    if (array == NULL)
+        return SCAN_ARRAY_FAILED;
+    *array = state->array;
+    memcpy(array->shape, state->shape, array->rank * sizeof *array->shape);
+    item->array = array;
+    if (state->fault.code == ERROR_NONE)
+        return SCAN_ARRAY_READ;
+    size_t size = offsetof(struct scan_fault, path) + state->fault.depth * sizeof *state->fault.path;
+    struct scan_fault *fault = arena_alloc(scanner->arena, 1, size, scanner->error);
+    if (fault == NULL)
+        return SCAN_ARRAY_FAILED;
+    memcpy(fault, &state->fault, size);
+    array->fault = fault;
+    return SCAN_ARRAY_READ;
+}
+
+/* Room for one more number, of this array or the next. A body can hold no more numbers than one for two of its bytes:
+ * each has a digit, and a bracket or comma after it. */
+static bool scan_array_room(struct scan_array_state *state) {
+    struct scanner *scanner = state->scanner;
+    struct scan *scan = scanner->scan;
+    size_t width = dtype_size(scan->dtype), needed = (state->array.first + state->array.count + 1) * width;
+    if (needed <= scan->value_bytes)
+        return true;
+    size_t most = (scan->body_size / 2 + 1) * width, bytes = 2 * scan->value_bytes;
+    if (bytes < SCAN_ARRAY_FIRST * width)
+        bytes = SCAN_ARRAY_FIRST * width;
+    if (bytes > most)
+        bytes = most;
+    void *values = arena_grow(scanner->arena, scan->values, scan->value_bytes, bytes, scanner->error);
+    if (values == NULL)
+        return false;
+    scan->values = values;
+    scan->value_bytes = bytes;
+    return true;
+}
+
+/* The place of the next number. */
+static void *scan_array_next(const struct scan_array_state *state) {
+    const struct scan *scan = state->scanner->scan;
+    return (char *)scan->values + (state->array.first + state->array.count) * dtype_size(scan->dtype);
+}
+
+/* true, false or null: its end, or NULL. */
+static const char *scan_array_literal(struct scan_array_state *state) {
+    const char *text = state->text, *end = scan_token_literal_end(text, state->scanner->end);
+    struct scan_array *array = &state->array;
+    if (end == NULL)
+        return NULL;
+    double value = *text == 't' ? 1 : *text == 'f' ? 0 : -INFINITY;
+    if (state->scanner->scan->dtype == DTYPE_FLOAT32)
+        *(float *)scan_array_next(state) = (float)value;
     else
-        ((double *)state->item->values)[state->item->count] = value;
+        *(double *)scan_array_next(state) = value;
+    if (*text != 'n' && !array->has_booleans)
+        array->first_boolean = array->count;
+    *(*text == 'n' ? &array->has_nulls : &array->has_booleans) = true;
+    return end;
 }
 
-/* true, false or null at `text`: its end, or NULL. */
-static const char *scan_array_literal(struct scan_array_state *state, const char *text) {
-    static const struct {
-        const char *text;
-        size_t size;
-        double value;
-    } literals[] = {{"true", 4, 1}, {"false", 5, 0}, {"null", 4, -INFINITY}};
-    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
-        size_t size = literals[i].size;
-        if ((size_t)(state->scanner->end - text) < size || memcmp(text, literals[i].text, size) != 0)
-            continue;
-        scan_array_store(state, literals[i].value);
-        if (*text != 'n' && !state->item->has_booleans)
-            state->item->first_boolean = state->item->count;
-        *(*text == 'n' ? &state->item->has_nulls : &state->item->has_booleans) = true;
-        return text + size;
-    }
-    return NULL;
-}
-
-/* A number at `text`: its end, or NULL. */
-static const char *scan_array_number(struct scan_array_state *state, const char *text) {
-    struct scan_item *item = state->item;
+/* A number: its end, or NULL. */
+static const char *scan_array_number(struct scan_array_state *state) {
     const char *end;
     bool finite;
     if (state->scanner->scan->dtype == DTYPE_FLOAT32) {
-        float *value = (float *)item->values + item->count;
-        end = number_read_f32(text, value);
+        float *value = scan_array_next(state);
+        end = number_read_f32(state->text, value);
         finite = end == NULL || isfinite(*value);
     } else {
-        double *value = (double *)item->values + item->count;
-        end = number_read_f64(text, value);
+        double *value = scan_array_next(state);
+        end = number_read_f64(state->text, value);
         finite = end == NULL || isfinite(*value);
     }
     if (!finite)
         scan_array_fault(state, ERROR_NOT_FINITE, end, state->depth, 0, 0);
-    item->has_numbers = item->has_numbers || end != NULL;
+    state->array.has_numbers = state->array.has_numbers || end != NULL;
     return end;
 }
 
-/* Nearly all there is to read: finite numbers in a row, of the right rank and within the limit. Moves *text to the end
- * of the last one that is so. */
-static bool scan_array_row(struct scan_array_state *state, const char **text) {
-    struct scan_item *item = state->item;
-    struct scanner *scanner = state->scanner;
-    size_t room = scanner->limits->elements - item->count;
-    if (item->rank != 0 && item->rank != state->depth)
+/* Nearly all there is to read: finite numbers in a row, of the right rank and within the limit. Moves on to the end of
+ * the last one that is so. */
+static bool scan_array_row(struct scan_array_state *state) {
+    struct scan_array *array = &state->array;
+    const struct scan *scan = state->scanner->scan;
+    size_t left = state->scanner->limits->elements - array->count;
+    size_t room = scan->value_bytes / dtype_size(scan->dtype) - array->first - array->count;
+    if (array->rank != 0 && array->rank != state->depth)
         return false;
-    struct number_span body = {scanner->scan->body, scanner->end};
-    size_t count = scanner->scan->dtype == DTYPE_FLOAT32
-                       ? number_row_read_f32(text, body, (float *)item->values + item->count, room)
-                       : number_row_read_f64(text, body, (double *)item->values + item->count, room);
+    if (room > left)
+        room = left;
+    if (room > SCAN_ARRAY_ROW)
+        room = SCAN_ARRAY_ROW;
+    struct number_span body = {scan->body, state->scanner->end};
+    size_t count = scan->dtype == DTYPE_FLOAT32
+                       ? number_row_read_f32(&state->text, body, scan_array_next(state), room)
+                       : number_row_read_f64(&state->text, body, scan_array_next(state), room);
     if (count == 0)
         return false;
-    item->rank = state->depth;
-    item->has_numbers = true;
-    item->count += count;
+    array->rank = state->depth;
+    array->has_numbers = true;
+    array->count += count;
     state->counts[state->depth - 1] += count;
     return true;
 }
 
 /* One scalar of the array. */
-static const char *scan_array_scalar(struct scan_array_state *state, const char *text) {
-    struct scan_item *item = state->item;
-    bool is_literal = *text == 't' || *text == 'f' || *text == 'n';
-    const char *end = is_literal ? scan_array_literal(state, text) : scan_array_number(state, text);
+static bool scan_array_scalar(struct scan_array_state *state) {
+    struct scan_array *array = &state->array;
+    bool is_literal = *state->text == 't' || *state->text == 'f' || *state->text == 'n';
+    const char *end = is_literal ? scan_array_literal(state) : scan_array_number(state);
     if (end == NULL)
-        return NULL;
-    if (item->rank == 0)
-        item->rank = state->depth;
-    if (state->depth != item->rank) {
-        item->fault_in_rank = item->fault_in_rank || item->fault == ERROR_NONE;
-        scan_array_fault(state, ERROR_RAGGED, end, state->depth, item->rank, state->depth);
+        return false;
+    if (array->rank == 0)
+        array->rank = state->depth;
+    if (state->depth != array->rank) {
+        state->fault.in_rank = state->fault.in_rank || state->fault.code == ERROR_NONE;
+        scan_array_fault(state, ERROR_RAGGED, end, state->depth, array->rank, state->depth);
     }
-    if (item->count == state->scanner->limits->elements)
+    if (array->count == state->scanner->limits->elements)
         scan_array_fault(state, ERROR_TOO_MANY_ELEMENTS, end, state->depth, 0, 0);
     else
-        item->count++;
-    return end;
+        array->count++;
+    state->counts[state->depth - 1]++;
+    state->text = end;
+    return true;
 }
 
 /* The array at `state->depth` closes: its length must be that of its axis. */
-static void scan_array_close(struct scan_array_state *state, const char *end) {
-    struct scan_item *item = state->item;
+static void scan_array_close(struct scan_array_state *state) {
     size_t axis = state->depth - 1, length = state->counts[axis];
-    if (item->shape[axis] == 0)
-        item->shape[axis] = length;
-    if (item->shape[axis] != length)
-        scan_array_fault(state, ERROR_RAGGED, end, axis, item->shape[axis], length);
+    if (state->shape[axis] == 0)
+        state->shape[axis] = length;
+    if (state->shape[axis] != length)
+        scan_array_fault(state, ERROR_RAGGED, state->text, axis, state->shape[axis], length);
 }
 
-/* Passes over the rest of an array that holds what is no number. */
-static enum scan_array_result scan_array_skip(struct scan_array_state *state, const char **text) {
-    const char *end = state->scanner->end;
-    size_t depth = state->depth;
-    while (*text < end) {
-        char c = **text;
-        if (c == '"') {
-            *text = scan_token_string_end(*text, end);
-            if (*text == NULL)
-                return SCAN_ARRAY_NOT_JSON;
-            continue;
-        }
-        if (c == '[' || c == '{')
-            depth++;
-        else if (c == ']' || c == '}')
-            depth--;
-        if (state->scanner->depth + depth > state->scanner->limits->depth)
-            return SCAN_ARRAY_TOO_DEEP;
-        ++*text;
-        if (depth == 0)
-            return SCAN_ARRAY_READ;
+/* After a value: closes arrays until a comma asks for the next one, or all are closed. False: neither follows; a digit
+ * behind a number means that the number begins with a zero too many, and is the wrong token. */
+static bool scan_array_after(struct scan_array_state *state) {
+    const char *end = state->scanner->end, *value_end = state->text;
+    state->place = SCAN_ARRAY_VALUE;
+    if (value_end < end && value_end[-1] == '0' && *value_end >= '0' && *value_end <= '9') {
+        state->text = value_end[-2] == '-' ? value_end - 2 : value_end - 1;
+        state->place = state->counts[state->depth - 1] > 1 ? SCAN_ARRAY_COMMA : SCAN_ARRAY_OPEN;
+        return false;
     }
-    return SCAN_ARRAY_NOT_JSON;
-}
-
-/* The body can hold no more numbers than this: each has a digit, and a bracket or comma after it. */
-static bool scan_array_reserve(struct scanner *scanner) {
-    if (scanner->values != NULL)
-        return true;
-    scanner->values =
-        arena_alloc(scanner->arena, scanner->scan->body_size / 2 + 1, dtype_size(scanner->scan->dtype), scanner->error);
-    return scanner->values != NULL;
-}
-
-enum scan_array_result scan_array(struct scanner *scanner, struct scan_item *item, const char *text,
-                                  const char **array_end) {
-    if (!scan_array_reserve(scanner))
-        return SCAN_ARRAY_NO_MEMORY;
-    struct scan_array_state state = {.scanner = scanner, .item = item};
-    item->values = (char *)scanner->values + scanner->value_count * dtype_size(scanner->scan->dtype);
-    const char *end = scanner->end;
     for (;;) {
-        text = scan_token_skip_space(text, end);
-        state.begin = *array_end = text;
+        state->text = scan_token_skip_space(state->text, end);
+        if (state->text == end || (*state->text != ',' && *state->text != ']'))
+            return false;
+        if (*state->text++ == ',') {
+            state->place = SCAN_ARRAY_COMMA;
+            return true;
+        }
+        scan_array_close(state);
+        if (--state->depth == 0)
+            return true;
+        state->counts[state->depth - 1]++;
+    }
+}
+
+/* What is no number: the rest is for its grammar alone. */
+static enum scan_array_result scan_array_give_up(struct scan_array_state *state, struct scan_item *item) {
+    state->fault.code = ERROR_NONE; /* what is no number outweighs what is no rectangle */
+    scan_array_fault(state, ERROR_WRONG_TYPE, state->text + 1, state->depth, 0, 0);
+    state->array.rank = state->array.count = 0;
+    enum scan_array_result result = scan_rest(state);
+    return result == SCAN_ARRAY_READ ? scan_array_keep(state, item) : result;
+}
+
+enum scan_array_result scan_array(struct scan_array_state *state, struct scan_item *item) {
+    struct scanner *scanner = state->scanner;
+    const char *end = scanner->end;
+    item->kind = SCAN_NUMBERS;
+    state->array.first = scanner->scan->value_count;
+    do {
+        const char *text = state->text = scan_token_skip_space(state->text, end);
         if (text == end)
             return SCAN_ARRAY_NOT_JSON;
+        if (!scan_array_goes_on(scanner, text) || !scan_array_room(state))
+            return SCAN_ARRAY_FAILED;
         if (*text == '[') {
-            if (scanner->depth + state.depth >= scanner->limits->depth || state.depth == SCAN_RANK_MAX)
+            if (!scan_array_opens(state))
                 return SCAN_ARRAY_TOO_DEEP;
-            state.counts[state.depth++] = 0;
-            text = scan_token_skip_space(text + 1, end);
-            if (text == end || *text != ']')
+            state->counts[state->depth - 1] = 0;
+            state->place = SCAN_ARRAY_OPEN;
+            state->text = scan_token_skip_space(text + 1, end);
+            if (state->text == end || *state->text != ']')
                 continue;
-            scan_array_fault(&state, ERROR_EMPTY_AXIS, text + 1, state.depth - 1, 0, 0);
+            const char *inside = state->text;
+            state->text = text;
+            scan_array_fault(state, ERROR_EMPTY_AXIS, inside + 1, state->depth - 1, 0, 0);
+            state->text = inside;
         } else if (*text == '"' || *text == '{') {
-            item->fault = ERROR_NONE; /* what is no number outweighs what is no rectangle */
-            scan_array_fault(&state, ERROR_WRONG_TYPE, text + 1, state.depth, 0, 0);
-            *array_end = text;
-            return scan_array_skip(&state, array_end);
-        } else if (!scan_array_row(&state, &text)) {
-            text = scan_array_scalar(&state, text);
-            if (text == NULL)
-                return SCAN_ARRAY_NOT_JSON;
-            state.counts[state.depth - 1]++;
+            return scan_array_give_up(state, item);
+        } else if (!scan_array_row(state) && !scan_array_scalar(state)) {
+            return SCAN_ARRAY_NOT_JSON;
         }
-        for (;;) { /* after a value: close arrays until a comma asks for the next one */
-            text = scan_token_skip_space(text, end);
-            if (text == end || (*text != ',' && *text != ']'))
-                return SCAN_ARRAY_NOT_JSON;
-            if (*text++ == ',')
-                break;
-            scan_array_close(&state, text);
-            if (--state.depth == 0) {
-                scanner->value_count += item->count;
-                *array_end = text;
-                return SCAN_ARRAY_READ;
-            }
-            state.counts[state.depth - 1]++;
+        if (!scan_array_after(state))
+            return SCAN_ARRAY_NOT_JSON;
+    } while (state->depth > 0);
+    if (state->fault.code == ERROR_NONE)
+        scanner->scan->value_count += state->array.count;
+    return scan_array_keep(state, item);
+}
+
+const void *scan_values(const struct scan *scan, const struct scan_array *array) {
+    return (const char *)scan->values + array->first * dtype_size(scan->dtype);
+}
+
+void scan_doubles(const struct scan *scan, const struct scan_item *item, double *numbers) {
+    const char *text = scan->body + item->body_begin, *end = scan->body + item->body_end;
+    while (text < end) {
+        const char *literal_end = *text >= 'a' ? scan_token_literal_end(text, end) : NULL;
+        if (literal_end != NULL) {
+            *numbers++ = *text == 't' ? 1 : *text == 'f' ? 0 : -INFINITY;
+            text = literal_end;
+        } else if (*text == '-' || (*text >= '0' && *text <= '9')) {
+            text = number_read_f64(text, numbers++);
+        } else {
+            text++;
         }
     }
 }

@@ -1,6 +1,7 @@
 /* One JSON value of the envelope, read as what a member wants: see value.h. Tensors are in value_tensor.c. */
 #include "api/value.h"
 
+#include "api/scan_token.h"
 #include "api/text.h"
 
 #include <errno.h>
@@ -11,10 +12,39 @@
 #include <string.h>
 
 const struct scan_item *value_item(const struct decoder *decoder, const json_t *json) {
-    if (!json_is_array(json) || !json_is_integer(json_array_get(json, 0)))
+    if (!json_is_integer(json))
         return NULL;
-    size_t index = (size_t)json_integer_value(json_array_get(json, 0));
+    size_t index = (size_t)json_integer_value(json);
     return index < decoder->scan->count ? &decoder->scan->items[index] : NULL;
+}
+
+static const struct scan_item *value_item_of(const struct decoder *decoder, const json_t *json, enum scan_kind kind) {
+    const struct scan_item *item = value_item(decoder, json);
+    return item != NULL && item->kind == kind ? item : NULL;
+}
+
+const struct scan_item *value_lone_number(const struct decoder *decoder, const json_t *json) {
+    return value_item_of(decoder, json, SCAN_NUMBER);
+}
+
+const struct scan_item *value_numbers(const struct decoder *decoder, const json_t *json) {
+    return value_item_of(decoder, json, SCAN_NUMBERS);
+}
+
+size_t value_few(const struct decoder *decoder, const json_t *json, double *numbers, size_t most) {
+    const struct scan_item *item = value_item(decoder, json);
+    if (item != NULL && item->kind == SCAN_NUMBER) {
+        numbers[0] = item->number;
+        return 1;
+    }
+    if (item == NULL || item->kind != SCAN_NUMBERS)
+        return 0;
+    const struct scan_array *array = item->array;
+    if (array->fault != NULL || array->rank != 1 || array->has_booleans || array->has_nulls)
+        return 0;
+    if (array->count <= most)
+        scan_doubles(decoder->scan, item, numbers);
+    return array->count;
 }
 
 const json_t *value_member(const json_t *json, const char *name) {
@@ -31,20 +61,56 @@ const char *value_shape(struct arena *arena, const size_t *shape, size_t rank) {
     return text_ok(&text) ? text.data : "";
 }
 
+bool value_is_empty(const struct decoder *decoder, const struct scan_item *item) {
+    return item->kind == SCAN_STRINGS && item->array->rank == 1 && decoder->scan->body[item->array->first] == ']';
+}
+
+const char *value_describe_text(const struct decoder *decoder, const char *text) {
+    struct error ignored = {0};
+    const char *end = decoder->scan->body + decoder->scan->body_size;
+    const char *what = NULL;
+    int size = 0;
+    switch (*text) {
+    case '{':
+        return "an object";
+    case '[':
+        return *scan_token_skip_space(text + 1, end) == ']' ? "an empty array" : "an array";
+    case 't':
+        return "true";
+    case 'f':
+        return "false";
+    case 'n':
+        return "null";
+    case '"':
+        for (text++; size < 40 && text[size] != '"'; size++)
+            size += text[size] == '\\';
+        what = arena_format(decoder->arena, &ignored, "the string \"%.*s\"", size, text);
+        return what != NULL ? what : "a string";
+    }
+    size = (int)strspn(text, "-+.0123456789eE");
+    what = arena_format(decoder->arena, &ignored, "the number %.*s", size < 40 ? size : 40, text);
+    return what != NULL ? what : "a number";
+}
+
 static const char *value_describe_item(const struct decoder *decoder, const struct scan_item *item) {
     struct error ignored = {0};
     const char *body = decoder->scan->body + item->body_begin;
     int size = (int)(item->body_end - item->body_begin > 40 ? 40 : item->body_end - item->body_begin);
     const char *what = NULL;
-    if (item->is_text)
+    switch (item->kind) {
+    case SCAN_TEXT:
         return "a string";
-    if (item->rank == 0)
+    case SCAN_STRINGS:
+        return value_is_empty(decoder, item) ? "an empty array" : "an array";
+    case SCAN_NUMBER:
         what = arena_format(decoder->arena, &ignored, "the number %.*s", size, body);
-    else if (item->fault != ERROR_NONE)
-        return "an array";
-    else
+        break;
+    case SCAN_NUMBERS:
+        if (item->array->fault != NULL)
+            return "an array";
         what = arena_format(decoder->arena, &ignored, "an array of shape %s",
-                            value_shape(decoder->arena, item->shape, item->rank));
+                            value_shape(decoder->arena, item->array->shape, item->array->rank));
+    }
     return what != NULL ? what : "a number or an array";
 }
 
@@ -58,7 +124,7 @@ const char *value_describe(const struct decoder *decoder, const json_t *json) {
     case JSON_OBJECT:
         return "an object";
     case JSON_ARRAY:
-        return json_array_size(json) == 0 ? "an empty array" : "an array";
+        return "an array of objects";
     case JSON_STRING:
         what = arena_format(decoder->arena, &ignored, "the string \"%.40s\"", json_string_value(json));
         return what != NULL ? what : "a string";
@@ -90,8 +156,8 @@ bool value_bool(const struct decoder *decoder, const json_t *json, const char *p
 }
 
 bool value_number(const struct decoder *decoder, const json_t *json, const char *pointer, double *result) {
-    const struct scan_item *item = value_item(decoder, json);
-    if (item == NULL || item->is_text || item->rank != 0)
+    const struct scan_item *item = value_lone_number(decoder, json);
+    if (item == NULL)
         return value_wrong_type(decoder, json, pointer, "a number");
     bool is_float32 = decoder->call->dtype == DTYPE_FLOAT32;
     if (!isfinite(is_float32 ? (double)(float)item->number : item->number)) {
@@ -108,8 +174,8 @@ bool value_number(const struct decoder *decoder, const json_t *json, const char 
 
 bool value_size(const struct decoder *decoder, const json_t *json, const char *pointer, size_t least, size_t most,
                 size_t *result) {
-    const struct scan_item *item = value_item(decoder, json);
-    if (item == NULL || item->is_text || item->rank != 0)
+    const struct scan_item *item = value_lone_number(decoder, json);
+    if (item == NULL)
         return value_wrong_type(decoder, json, pointer, "a whole number");
     double number = item->number;
     if (number != floor(number) || number < (double)least || number > (double)most) {
@@ -125,8 +191,8 @@ bool value_size(const struct decoder *decoder, const json_t *json, const char *p
 
 /* The item's number is the nearest double, so one of more than 53 bits is read again, from its digits. */
 bool value_seed(const struct decoder *decoder, const json_t *json, const char *pointer, uint64_t *result) {
-    const struct scan_item *item = value_item(decoder, json);
-    if (item == NULL || item->is_text || item->rank != 0)
+    const struct scan_item *item = value_lone_number(decoder, json);
+    if (item == NULL)
         return value_wrong_type(decoder, json, pointer, "a whole number");
     const char *text = decoder->scan->body + item->body_begin;
     size_t length = item->body_end - item->body_begin, plain = strspn(text, "-0123456789");
@@ -157,25 +223,40 @@ bool value_string(const struct decoder *decoder, const json_t *json, const char 
     return *result != NULL;
 }
 
-bool value_choice(const struct decoder *decoder, const json_t *json, const char *pointer, const char *const *names,
-                  size_t count, size_t *index) {
-    for (*index = 0; *index < count; ++*index)
-        if (json_is_string(json) && strcmp(json_string_value(json), names[*index]) == 0)
-            return true;
-    char list[192];
+/* "a", "b" or "c". */
+struct value_list {
+    char text[192];
+};
+
+static struct value_list value_list(const char *const *names, size_t count) {
+    struct value_list list;
     size_t size = 0;
-    for (size_t i = 0; i < count && size < sizeof list; i++)
-        size += (size_t)snprintf(list + size, sizeof list - size, "%s\"%s\"",
+    for (size_t i = 0; i < count && size < sizeof list.text; i++)
+        size += (size_t)snprintf(list.text + size, sizeof list.text - size, "%s\"%s\"",
                                  i == 0          ? ""
                                  : i + 1 < count ? ", "
                                                  : " or ",
                                  names[i]);
+    return list;
+}
+
+bool value_one_of(const struct decoder *decoder, const char *string, const char *pointer, const char *const *names,
+                  size_t count, size_t *index) {
+    for (*index = 0; *index < count; ++*index)
+        if (strcmp(string, names[*index]) == 0)
+            return true;
+    struct value_list list = value_list(names, count);
+    error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer, "%s must be %s, not \"%.40s\".", pointer + 1, list.text,
+              string);
+    error_expected(decoder->error, "%s", list.text);
+    return error_received(decoder->error, "\"%.60s\"", string);
+}
+
+bool value_choice(const struct decoder *decoder, const json_t *json, const char *pointer, const char *const *names,
+                  size_t count, size_t *index) {
     if (!json_is_string(json))
-        return value_wrong_type(decoder, json, pointer, list);
-    error_set(decoder->error, ERROR_OUT_OF_RANGE, pointer, "%s must be %s, not \"%.40s\".", pointer + 1, list,
-              json_string_value(json));
-    error_expected(decoder->error, "%s", list);
-    return error_received(decoder->error, "\"%.60s\"", json_string_value(json));
+        return value_wrong_type(decoder, json, pointer, value_list(names, count).text);
+    return value_one_of(decoder, json_string_value(json), pointer, names, count, index);
 }
 
 struct value_pointer value_child(const char *pointer, const char *name) {
@@ -194,9 +275,15 @@ struct value_pointer value_child(const char *pointer, const char *name) {
 }
 
 struct value_pointer value_element(const char *pointer, size_t index) {
-    struct value_pointer child;
-    snprintf(child.text, sizeof child.text, "%s/%zu", pointer, index);
-    return child;
+    return value_path(pointer, &index, 1);
+}
+
+struct value_pointer value_path(const char *pointer, const size_t *path, size_t depth) {
+    struct value_pointer element;
+    size_t size = (size_t)snprintf(element.text, sizeof element.text, "%s", pointer);
+    for (size_t i = 0; i < depth && size < sizeof element.text; i++)
+        size += (size_t)snprintf(element.text + size, sizeof element.text - size, "/%zu", path[i]);
+    return element;
 }
 
 /* Edits (Levenshtein) between two short names. */

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { VALUE_B64_ASK = 64 * 1024 }; /* numbers between two looks at whether the request is cancelled */
+
 static double value_b64_load(enum dtype dtype, const unsigned char *bytes) {
     uint16_t half;
     float single;
@@ -28,14 +30,17 @@ static double value_b64_load(enum dtype dtype, const unsigned char *bytes) {
 }
 
 /* Rounds decoded bytes of `from` to the call's dtype and checks each element. */
-static bool value_b64_convert(const struct decoder *decoder, const unsigned char *bytes, enum dtype from,
+static bool value_b64_convert(const struct decoder *decoder, unsigned char *bytes, enum dtype from,
                               const char *pointer, enum value_tensor_kind kind, struct tensor *tensor) {
-    enum dtype to = decoder->call->dtype;
+    enum dtype to = kind == VALUE_DOUBLES ? DTYPE_FLOAT64 : decoder->call->dtype;
     size_t size = dtype_size(from);
-    tensor->data = arena_alloc(decoder->arena, tensor->count, dtype_size(to), decoder->error);
+    bool in_place = dtype_size(to) <= size;
+    tensor->data = in_place ? bytes : arena_alloc(decoder->arena, tensor->count, dtype_size(to), decoder->error);
     if (tensor->data == NULL)
         return false;
     for (size_t i = 0; i < tensor->count; i++) {
+        if (i % VALUE_B64_ASK == 0 && arena_is_cancelled(decoder->arena))
+            return error_set(decoder->error, ERROR_CANCELLED, NULL, "The request was cancelled.");
         double loaded = value_b64_load(from, bytes + i * size);
         double value = to == DTYPE_FLOAT32 ? (double)(float)loaded : loaded;
         bool allowed = kind == VALUE_BOOLEANS
@@ -71,7 +76,7 @@ bool value_b64(const struct decoder *decoder, const json_t *json, const char *po
     if (!value_choice(decoder, dtype_json, dtype_place.text, names, 4, &dtype))
         return false;
     const struct scan_item *item = value_item(decoder, b64);
-    if (!json_is_string(b64) && (item == NULL || !item->is_text))
+    if (!json_is_string(b64) && (item == NULL || item->kind != SCAN_TEXT))
         return value_wrong_type(decoder, b64, place.text, "a base64 string");
     const char *text = item != NULL ? decoder->scan->body + item->body_begin + 1 : json_string_value(b64);
     size_t size = item != NULL ? item->body_end - item->body_begin - 2 : json_string_length(b64);

@@ -9,15 +9,6 @@
 static const char value_tensor_wanted[] = "a tensor: nested arrays of numbers, {\"shape\", \"data\"} or "
                                           "{\"shape\", \"dtype\", \"b64\"}";
 
-/* pointer + the index path of an element. */
-static struct value_pointer value_tensor_path(const char *pointer, const size_t *path, size_t depth) {
-    struct value_pointer element;
-    size_t size = (size_t)snprintf(element.text, sizeof element.text, "%s", pointer);
-    for (size_t i = 0; i < depth && size < sizeof element.text; i++)
-        size += (size_t)snprintf(element.text + size, sizeof element.text - size, "/%zu", path[i]);
-    return element;
-}
-
 /* The pointer to element `flat` of an item. */
 static struct value_pointer value_tensor_element(const char *pointer, const size_t *shape, size_t rank, size_t flat) {
     size_t path[SCAN_RANK_MAX] = {0};
@@ -25,7 +16,7 @@ static struct value_pointer value_tensor_element(const char *pointer, const size
         path[axis] = flat % shape[axis];
         flat /= shape[axis];
     }
-    return value_tensor_path(pointer, path, rank);
+    return value_path(pointer, path, rank);
 }
 
 static const char *value_tensor_dtype_max(enum dtype dtype) {
@@ -33,38 +24,38 @@ static const char *value_tensor_dtype_max(enum dtype dtype) {
                                   : "float64 (1.7976931348623157e308)";
 }
 
-/* What scan.c found wrong with the array, as an error. */
-static bool value_tensor_fault(const struct decoder *decoder, const struct scan_item *item, const char *pointer) {
+/* What was found wrong with the array as it was read, as an error. */
+static bool value_tensor_fault(const struct decoder *decoder, const struct scan_fault *fault, const char *pointer) {
     struct error *error = decoder->error;
-    struct value_pointer place = value_tensor_path(pointer, item->fault_path, item->fault_depth);
-    const char *body = decoder->scan->body + item->fault_begin;
-    size_t size = item->fault_end - item->fault_begin;
+    struct value_pointer place = value_path(pointer, fault->path, fault->depth);
+    const char *body = decoder->scan->body + fault->begin;
+    size_t size = fault->end - fault->begin;
     int shown = (int)(size > 40 ? 40 : size);
-    if (item->fault == ERROR_RAGGED && item->fault_in_rank) {
+    if (fault->code == ERROR_RAGGED && fault->in_rank) {
         error_set(error, ERROR_RAGGED, place.text,
                   "%s is a number %zu arrays deep, but the first number of %s is %zu deep: nest all of them alike.",
-                  place.text + 1, item->fault_received, pointer + 1, item->fault_expected);
-        error_expected(error, "numbers %zu arrays deep", item->fault_expected);
-        return error_received(error, "%zu deep", item->fault_received);
+                  place.text + 1, fault->received, pointer + 1, fault->expected);
+        error_expected(error, "numbers %zu arrays deep", fault->expected);
+        return error_received(error, "%zu deep", fault->received);
     }
-    if (item->fault == ERROR_RAGGED) {
+    if (fault->code == ERROR_RAGGED) {
         error_set(error, ERROR_RAGGED, place.text,
                   "%s has length %zu, but the arrays before it have length %zu: make all rows of %s equally long.",
-                  place.text + 1, item->fault_received, item->fault_expected, pointer + 1);
-        error_expected(error, "length %zu", item->fault_expected);
-        return error_received(error, "length %zu", item->fault_received);
+                  place.text + 1, fault->received, fault->expected, pointer + 1);
+        error_expected(error, "length %zu", fault->expected);
+        return error_received(error, "length %zu", fault->received);
     }
-    if (item->fault == ERROR_EMPTY_AXIS) {
+    if (fault->code == ERROR_EMPTY_AXIS) {
         error_set(error, ERROR_EMPTY_AXIS, place.text, "%s is an empty array; no axis of a tensor may have length 0.",
                   place.text + 1);
         return error_received(error, "[]");
     }
-    if (item->fault == ERROR_TOO_MANY_ELEMENTS) {
+    if (fault->code == ERROR_TOO_MANY_ELEMENTS) {
         error_set(error, ERROR_TOO_MANY_ELEMENTS, pointer, "%s has more than %zu numbers, the limit of one tensor.",
                   pointer + 1, decoder->limits->elements);
         return error_expected(error, "at most %zu numbers", decoder->limits->elements);
     }
-    if (item->fault == ERROR_NOT_FINITE) {
+    if (fault->code == ERROR_NOT_FINITE) {
         error_set(error, ERROR_NOT_FINITE, place.text, "%s is %.*s, which is beyond the largest %s.", place.text + 1,
                   shown, body, value_tensor_dtype_max(decoder->call->dtype));
         return error_received(error, "%.*s", shown, body);
@@ -76,16 +67,17 @@ static bool value_tensor_fault(const struct decoder *decoder, const struct scan_
 }
 
 /* Whether the elements are of the kind wanted. */
-static bool value_tensor_kind_check(const struct decoder *decoder, const struct scan_item *item, const char *pointer,
+static bool value_tensor_kind_check(const struct decoder *decoder, const struct scan_array *array, const char *pointer,
                                     enum value_tensor_kind kind) {
     struct error *error = decoder->error;
+    const void *values = scan_values(decoder->scan, array);
     bool is_float32 = decoder->scan->dtype == DTYPE_FLOAT32;
-    bool nulls_refused = item->has_nulls && kind != VALUE_NUMBERS_OR_NULL;
-    for (size_t i = 0; i < item->count && (nulls_refused || kind == VALUE_BOOLEANS); i++) {
-        double value = is_float32 ? (double)((float *)item->values)[i] : ((double *)item->values)[i];
+    bool nulls_refused = array->has_nulls && kind != VALUE_NUMBERS_OR_NULL;
+    for (size_t i = 0; i < array->count && (nulls_refused || kind == VALUE_BOOLEANS); i++) {
+        double value = is_float32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
         if (value == 0 || value == 1 || (kind != VALUE_BOOLEANS && isfinite(value)))
             continue;
-        struct value_pointer place = value_tensor_element(pointer, item->shape, item->rank, i);
+        struct value_pointer place = value_tensor_element(pointer, array->shape, array->rank, i);
         const char *wanted = kind == VALUE_BOOLEANS ? "true, false, 1 or 0" : "a number";
         error_set(error, ERROR_WRONG_TYPE, place.text, "%s must be %s, not %.9g.", place.text + 1, wanted, value);
         if (!isfinite(value))
@@ -93,8 +85,8 @@ static bool value_tensor_kind_check(const struct decoder *decoder, const struct 
         error_expected(error, "%s", wanted);
         return isfinite(value) ? error_received(error, "%.9g", value) : error_received(error, "null");
     }
-    if (item->has_booleans && kind != VALUE_BOOLEANS) {
-        struct value_pointer place = value_tensor_element(pointer, item->shape, item->rank, item->first_boolean);
+    if (array->has_booleans && kind != VALUE_BOOLEANS) {
+        struct value_pointer place = value_tensor_element(pointer, array->shape, array->rank, array->first_boolean);
         error_set(error, ERROR_WRONG_TYPE, place.text,
                   "%s is true or false; write numbers here (booleans belong in mask.attend and mask.block).",
                   place.text + 1);
@@ -104,12 +96,23 @@ static bool value_tensor_kind_check(const struct decoder *decoder, const struct 
     return true;
 }
 
-/* The values of an array of numbers. */
+/* The values of an array of numbers: where the scan put them, or read again as doubles. */
 static bool value_tensor_item(const struct decoder *decoder, const struct scan_item *item, const char *pointer,
-                              enum value_tensor_kind kind) {
-    if (item->fault != ERROR_NONE)
-        return value_tensor_fault(decoder, item, pointer);
-    return value_tensor_kind_check(decoder, item, pointer, kind);
+                              enum value_tensor_kind kind, const void **values) {
+    const struct scan_array *array = item->array;
+    if (array->fault != NULL)
+        return value_tensor_fault(decoder, array->fault, pointer);
+    if (!value_tensor_kind_check(decoder, array, pointer, kind))
+        return false;
+    *values = scan_values(decoder->scan, array);
+    if (kind != VALUE_DOUBLES || decoder->scan->dtype == DTYPE_FLOAT64)
+        return true;
+    double *numbers = arena_alloc(decoder->arena, array->count, sizeof *numbers, decoder->error);
+    if (numbers == NULL)
+        return false;
+    scan_doubles(decoder->scan, item, numbers);
+    *values = numbers;
+    return true;
 }
 
 static bool value_tensor_too_many_axes(const struct decoder *decoder, const char *pointer, size_t rank, size_t most) {
@@ -132,18 +135,19 @@ static bool value_tensor_shape(const struct decoder *decoder, const json_t *json
         return error_expected(decoder->error, "\"shape\": %s", wanted);
     }
     tensor->count = 1;
-    if (least == 0 && json_is_array(shape) && json_array_size(shape) == 0)
-        return true;
     const struct scan_item *item = value_item(decoder, shape);
-    if (item == NULL || item->is_text || item->rank != 1 || item->fault != ERROR_NONE || item->has_booleans ||
-        item->has_nulls)
+    bool is_array = item != NULL && item->kind != SCAN_NUMBER;
+    if (least == 0 && item != NULL && value_is_empty(decoder, item))
+        return true;
+    double lengths[TENSOR_RANK_MAX];
+    size_t count = is_array ? value_few(decoder, shape, lengths, most) : 0;
+    if (count == 0)
         return value_wrong_type(decoder, shape, place.text, wanted);
-    if (item->count > most)
-        return value_tensor_too_many_axes(decoder, place.text, item->count, most);
-    tensor->rank = item->count;
-    for (size_t axis = 0; axis < item->count; axis++) {
-        double length = decoder->scan->dtype == DTYPE_FLOAT32 ? (double)((float *)item->values)[axis]
-                                                              : ((double *)item->values)[axis];
+    if (count > most)
+        return value_tensor_too_many_axes(decoder, place.text, count, most);
+    tensor->rank = count;
+    for (size_t axis = 0; axis < count; axis++) {
+        double length = lengths[axis];
         struct value_pointer element = value_element(place.text, axis);
         if (length == 0)
             return error_set(decoder->error, ERROR_EMPTY_AXIS, element.text,
@@ -168,23 +172,25 @@ static bool value_tensor_shape(const struct decoder *decoder, const json_t *json
 static bool value_tensor_data(const struct decoder *decoder, const json_t *data, const char *pointer,
                               enum value_tensor_kind kind, struct tensor *tensor) {
     struct value_pointer place = value_child(pointer, "data");
-    const struct scan_item *item = value_item(decoder, data);
-    if (item == NULL || item->is_text || item->rank == 0)
+    const struct scan_item *item = value_numbers(decoder, data);
+    const void *values;
+    if (item == NULL)
         return value_wrong_type(decoder, data, place.text, "an array of numbers");
-    if (!value_tensor_item(decoder, item, place.text, kind))
+    if (!value_tensor_item(decoder, item, place.text, kind, &values))
         return false;
-    bool nested = item->rank == tensor->rank && memcmp(item->shape, tensor->shape, item->rank * sizeof(size_t)) == 0;
-    bool flat = item->rank == 1 && item->count == tensor->count;
+    const struct scan_array *array = item->array;
+    bool nested = array->rank == tensor->rank && memcmp(array->shape, tensor->shape, array->rank * sizeof(size_t)) == 0;
+    bool flat = array->rank == 1 && array->count == tensor->count;
     if (!nested && !flat) {
         const char *wanted = value_shape(decoder->arena, tensor->shape, tensor->rank);
-        const char *given = value_shape(decoder->arena, item->shape, item->rank);
+        const char *given = value_shape(decoder->arena, array->shape, array->rank);
         error_set(decoder->error, ERROR_SHAPE_MISMATCH, place.text,
                   "%s has shape %s, but \"shape\" is %s: give %zu numbers flat, or nested in that shape.",
                   place.text + 1, given, wanted, tensor->count);
         error_expected(decoder->error, "%s or [%zu]", wanted, tensor->count);
         return error_received(decoder->error, "%s", given);
     }
-    tensor->data = item->values;
+    tensor->data = (void *)values;
     return true;
 }
 
@@ -214,16 +220,15 @@ static bool value_tensor_object(const struct decoder *decoder, const json_t *jso
                         : value_b64(decoder, json, pointer, kind, tensor);
 }
 
-/* An array that holds no number at all: it is empty somewhere, or begins with what is no number. */
-static bool value_tensor_not_numbers(const struct decoder *decoder, const json_t *json, const char *pointer) {
-    size_t path[SCAN_RANK_MAX] = {0}, depth = 0;
-    while (json_is_array(json) && json_array_size(json) > 0 && depth < SCAN_RANK_MAX) {
-        json = json_array_get(json, 0);
-        depth++;
-    }
-    struct value_pointer place = value_tensor_path(pointer, path, depth);
-    bool empty = json_is_array(json) && json_array_size(json) == 0;
-    const char *received = value_describe(decoder, json);
+/* An array that holds no number at all: it is empty somewhere, or begins with what is no number; NULL: with an object.
+ */
+static bool value_tensor_not_numbers(const struct decoder *decoder, const struct scan_array *array,
+                                     const char *pointer) {
+    static const size_t path[SCAN_RANK_MAX] = {0};
+    const char *first = array == NULL ? "{" : decoder->scan->body + array->first;
+    bool empty = *first == ']';
+    struct value_pointer place = value_path(pointer, path, array == NULL ? 1 : array->rank - (empty ? 1 : 0));
+    const char *received = empty ? "an empty array" : value_describe_text(decoder, first);
     error_set(decoder->error, empty ? ERROR_EMPTY_AXIS : ERROR_WRONG_TYPE, place.text,
               empty ? "%s is %s; no axis of a tensor may have length 0." : "%s is %s; a tensor holds numbers.",
               place.text + 1, received);
@@ -243,15 +248,19 @@ bool value_tensor_ranks(const struct decoder *decoder, const json_t *json, const
     if (json_is_object(json)) {
         if (!value_tensor_object(decoder, json, pointer, kind, least, most, &read))
             return false;
-    } else if (item != NULL && !item->is_text && item->rank > 0) {
-        if (!value_tensor_item(decoder, item, pointer, kind))
+    } else if (item != NULL && item->kind == SCAN_NUMBERS) {
+        const struct scan_array *array = item->array;
+        const void *values;
+        if (!value_tensor_item(decoder, item, pointer, kind, &values))
             return false;
-        if (item->rank > most)
-            return value_tensor_too_many_axes(decoder, pointer, item->rank, most);
-        read = (struct tensor){.data = item->values, .rank = item->rank, .count = item->count};
-        memcpy(read.shape, item->shape, item->rank * sizeof *read.shape);
-    } else if (json_is_array(json) && item == NULL) {
-        return value_tensor_not_numbers(decoder, json, pointer);
+        if (array->rank > most)
+            return value_tensor_too_many_axes(decoder, pointer, array->rank, most);
+        read = (struct tensor){.data = (void *)values, .rank = array->rank, .count = array->count};
+        memcpy(read.shape, array->shape, array->rank * sizeof *read.shape);
+    } else if (item != NULL && item->kind == SCAN_STRINGS) {
+        return value_tensor_not_numbers(decoder, item->array, pointer);
+    } else if (json_is_array(json)) { /* of objects */
+        return value_tensor_not_numbers(decoder, NULL, pointer);
     } else {
         return value_wrong_type(decoder, json, pointer, value_tensor_wanted);
     }

@@ -29,6 +29,7 @@
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is of a type that is not taken")                     \
     X(UNSUPPORTED_ENCODING, "unsupported_encoding", "The transfer or content coding is not taken")                     \
     X(BODY_TOO_LARGE, "body_too_large", "The body is over its limit")                                                  \
+    X(TOO_MANY_VALUES, "too_many_values", "The body has more values than the limit")                                   \
     X(TOO_MANY_ELEMENTS, "too_many_elements", "A tensor has more elements than the limit")                             \
     X(TOO_MUCH_WORK, "too_much_work", "The computation is over its limit")                                             \
     X(ANSWER_TOO_LARGE, "answer_too_large", "The answer would be over its limit")                                      \

@@ -54,6 +54,8 @@ static const struct settings_row settings_rows[] = {
      "largest body of a request"},
     {"max-depth", "ATTND_MAX_DEPTH", SETTINGS_COUNT, SETTINGS_AT(depth), "16", 4, 32, NULL,
      "deepest nesting of arrays and objects in a body"},
+    {"max-values", "ATTND_MAX_VALUES", SETTINGS_COUNT, SETTINGS_AT(values), "262144", 64, TIB, NULL,
+     "most values in a body; an array of numbers or of strings is one"},
     {"max-elements", "ATTND_MAX_ELEMENTS", SETTINGS_COUNT, SETTINGS_AT(elements), "268435456", 1, TIB, NULL,
      "most numbers in one tensor"},
     {"max-work", "ATTND_MAX_WORK", SETTINGS_COUNT, SETTINGS_AT(work), "1099511627776", 1, UINT64_MAX, NULL,
@@ -293,6 +295,7 @@ struct limits settings_limits(const struct settings *settings) {
     return (struct limits){
         .body_bytes = settings->body_bytes,
         .depth = settings->depth,
+        .values = settings->values,
         .elements = settings->elements,
         .work = settings->work,
         .answer_bytes = settings->answer_bytes,

@@ -27,7 +27,7 @@ struct settings {
     uint64_t io_threads;
     const char *cors_origins;  /* "" none, "*" any, else a list separated by commas */
     const char *allowed_hosts; /* "" those of the listener, "*" any, else a list separated by commas */
-    uint64_t body_bytes, depth, elements, work, answer_bytes, memory_bytes;
+    uint64_t body_bytes, depth, values, elements, work, answer_bytes, memory_bytes;
     uint64_t all_memory_bytes; /* of all requests together; 0 = a share of what there is */
     uint64_t connections, waiting;
     uint64_t header_timeout_ms, body_timeout_ms, answer_timeout_ms, idle_timeout_ms;

@@ -217,17 +217,21 @@ static void values_are_the_librarys(enum dtype dtype) {
                      random_chance(&random, 20) ? "\t" : "", texts[i]);
         }
         body_add(&body, "]]}");
-        struct scan scan;
+        struct scan scan = {0};
         struct error error = {0};
         const char *text = body_text(&body);
         cr_assert(scan_body(text, strlen(text), dtype, &limits_default, &body.arena, &scan, &error));
         cr_assert_eq(scan.count, 1);
-        cr_assert_eq(scan.items[0].fault, ERROR_NONE);
-        cr_assert_eq(scan.items[0].count, ROWS * COLS);
+        const struct scan_array *array = scan.items[0].array;
+        cr_assert_null(array->fault);
+        cr_assert_eq(array->count, ROWS * COLS);
+        static double doubles[ROWS * COLS];
+        scan_doubles(&scan, &scan.items[0], doubles);
         for (size_t i = 0; i < ROWS * COLS; i++) {
             double right = dtype == DTYPE_FLOAT32 ? (double)strtof(texts[i], NULL) : strtod(texts[i], NULL);
-            double read = dtype == DTYPE_FLOAT32 ? (double)((float *)scan.items[0].values)[i]
-                                                 : ((double *)scan.items[0].values)[i];
+            const void *values = scan_values(&scan, array);
+            double read = dtype == DTYPE_FLOAT32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+            cr_assert_eq(doubles[i], strtod(texts[i], NULL), "%s is %a again", texts[i], doubles[i]);
             cr_assert_eq(memcmp(&right, &read, sizeof right), 0, "seed %llu: %s is %a, not %a",
                          (unsigned long long)seed, texts[i], read, right);
         }
@@ -246,7 +250,7 @@ Test(scan, doubles_are_strtods) {
 /* The envelope of a body, and how many items were taken out. */
 static void envelope_is(const char *body, const char *envelope, size_t count) {
     struct arena arena;
-    struct scan scan;
+    struct scan scan = {0};
     struct error error = {0};
     arena_init(&arena, 0);
     cr_assert(scan_body(body, strlen(body), DTYPE_FLOAT64, &limits_default, &arena, &scan, &error), "%s", error.detail);
@@ -258,16 +262,36 @@ static void envelope_is(const char *body, const char *envelope, size_t count) {
 }
 
 Test(scan, numbers_and_their_arrays_become_placeholders) {
-    envelope_is("{\"a\": [[1,2],[3,4]], \"b\" : 5}", "{\"a\": [0], \"b\" : [1]}", 2);
-    envelope_is("[0]", "[0]", 1);
-    envelope_is("[[true],[null]]", "[0]", 1);
-    envelope_is("[\"a\",[],{}]", "[\"a\",[],{}]", 0);
-    envelope_is("[\"[0]\",[0]]", "[\"[0]\",[0]]", 1);
-    envelope_is("[1,\"a\"]", "[0,[1,\"a\"]]", 1);
+    envelope_is("{\"a\": [[1,2],[3,4]], \"b\" : 5}", "{\"a\": 0 , \"b\" : 1 }", 2);
+    envelope_is("[0]", "0 ", 1);
+    envelope_is("[[true],[null]]", "0 ", 1);
+    envelope_is("[\"a\",[],{}]", "0 ", 1);
+    envelope_is("[\"a\"]", "0 ", 1);
+    envelope_is("[[\"a\"],[\"b\",\"c\"]]", "0 ", 1);
+    envelope_is("[]", "0 ", 1);
+    envelope_is("[[[]]]", "0 ", 1);
+    envelope_is("[[{}]]", "0 ", 1);
+    envelope_is("[{},[1],5,[]]", "[{},0 ,1 ,2 ]", 3);
+    envelope_is("[1,\"a\"]", "0 ", 1);
+    envelope_is("[\"a\",1]", "0 ", 1);
+    envelope_is("[1][2]", "0 1 ", 2);
     envelope_is("{\"a\":true,\"b\":null}", "{\"a\":true,\"b\":null}", 0);
-    envelope_is("{\"b64\":\"AAAA\",\"b\":\"b64\"}", "{\"b64\":[0],\"b\":\"b64\"}", 1);
-    envelope_is("[\"b64\",\"AAAA\"]", "[\"b64\",\"AAAA\"]", 0);
+    envelope_is("{\"b64\":\"AAAA\",\"b\":\"b64\"}", "{\"b64\":0 ,\"b\":\"b64\"}", 1);
+    envelope_is("{\"b\":\"b64\",\"c\":\"AAAA\"}", "{\"b\":\"b64\",\"c\":\"AAAA\"}", 0);
     envelope_is("{\"b64\":\"A\\/A\"}", "{\"b64\":\"A\\/A\"}", 0);
+}
+
+Test(scan, of_a_broken_array_the_envelope_has_the_wrong_token_in_its_surroundings) {
+    envelope_is("{\"a\":[1,2,]}", "{\"a\":[0, ]}", 1);
+    envelope_is("{\"a\":[[1,2],[3 4]]}", "{\"a\":[0 4]]}", 1);
+    envelope_is("{\"a\":[[1,01]]}", "{\"a\":[0, 01]]}", 1);
+    envelope_is("{\"a\":[[-01]]}", "{\"a\":[ -01]]}", 1);
+    envelope_is("{\"a\":[\"x\",\"\\q\"]}", "{\"a\":[0, \"\\q\"]}", 1);
+    envelope_is("{\"a\":[1,{\"b\" 2}]}", "{\"a\":{\"\" 2}]}", 1);
+    envelope_is("{\"a\":[1,{\"b\":}]}", "{\"a\":{\"\": }]}", 1);
+    envelope_is("{\"a\":[1,{\"b\":2,}]}", "{\"a\":{\"\":0, }]}", 1);
+    envelope_is("{\"a\":[1,{\"b\":2]]}", "{\"a\":{\"\":0 ]]}", 1);
+    envelope_is("{\"a\":[1,{,}]}", "{\"a\":{ ,}]}", 1);
 }
 
 Test(scan, more_items_than_one_digit_counts) {
@@ -275,8 +299,8 @@ Test(scan, more_items_than_one_digit_counts) {
     body_init(&body);
     body_init(&envelope);
     for (size_t i = 0; i < 1234; i++) {
-        body_add(&body, "%s%zu", i == 0 ? "{\"a\":[\"x\"," : ",", i * 7);
-        body_add(&envelope, "%s[%zu]", i == 0 ? "{\"a\":[\"x\"," : ",", i);
+        body_add(&body, "%s%zu", i == 0 ? "{\"a\":[{}," : ",", i * 7);
+        body_add(&envelope, "%s%zu ", i == 0 ? "{\"a\":[{}," : ",", i);
     }
     envelope_is(body_text(&body), body_text(&envelope), 1234);
     body_done(&body);
