@@ -15,8 +15,8 @@
 
 /* jansson's allocations go to the arena of the exchange whose envelope this thread is parsing, and it makes none at
  * other times. One that fails does not return: jansson 2.14 drops the byte for which its token buffer could not grow,
- * then runs past the token's end in search of the closing quote, or aborts. All that it holds is the arena's, so nothing
- * is lost by leaving it where it stands. */
+ * then runs past the token's end in search of the closing quote, or aborts. All that it holds is the arena's, so
+ * nothing is lost by leaving it where it stands. */
 static _Thread_local struct {
     struct arena *arena; /* NULL: nothing is being parsed */
     struct error *error;
@@ -133,8 +133,7 @@ static json_t *decode_parse(const struct scan *scan, struct arena *arena, json_e
         decode_memory.arena = NULL;
         return NULL;
     }
-    json_t *root =
-        json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, refusal);
+    json_t *root = json_loadb(scan->envelope, scan->envelope_size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, refusal);
     decode_memory.arena = NULL;
     return root;
 }
@@ -248,8 +247,8 @@ bool decode_call(const struct limits *limits, const struct route *route, const c
                               .call = call,
                               .embeddings = &embeddings};
 
-    /* Numbers are rounded once, to the dtype computed in, which stands somewhere in the text. It is looked for where the
-     * body has the word at all; one that hides it (behind an escape, say) is scanned again. */
+    /* Numbers are rounded once, to the dtype computed in, which stands somewhere in the text. It is looked for where
+     * the body has the word at all; one that hides it (behind an escape, say) is scanned again. */
     const char *dtype = memmem(body, size, "float64", 7);
     if (dtype != NULL)
         dtype = scan_token_root_member(body, body + size, "\"dtype\"");

@@ -21,9 +21,9 @@ static int decode_tokens_order(const void *a, const void *b) {
 static const void *decode_tokens_vector(const struct embeddings *embeddings, const char *token) {
     struct decode_tokens_vector wanted = {json_object_get(embeddings->json, token), NULL};
     const struct decode_tokens_vector *found =
-        wanted.json == NULL ? NULL
-                            : bsearch(&wanted, embeddings->vectors, embeddings->count, sizeof wanted,
-                                      decode_tokens_order);
+        wanted.json == NULL
+            ? NULL
+            : bsearch(&wanted, embeddings->vectors, embeddings->count, sizeof wanted, decode_tokens_order);
     return found == NULL ? NULL : found->numbers;
 }
 
@@ -153,8 +153,8 @@ static bool decode_tokens_afford(const struct decoder *decoder, const char *poin
     double rows = decode_tokens_rows(queries, one ? &call->inputs : &call->query);
     double columns = decode_tokens_rows(keys, one ? &call->inputs : key);
     double scores = rows * columns * (double)(queries->given ? queries->lists : keys->lists);
-    bool writes_scores = call->returns[RESULT_SCORES] || call->returns[RESULT_CAPPED] ||
-                         call->returns[RESULT_MASKED] || call->returns[RESULT_WEIGHTS];
+    bool writes_scores = call->returns[RESULT_SCORES] || call->returns[RESULT_CAPPED] || call->returns[RESULT_MASKED] ||
+                         call->returns[RESULT_WEIGHTS];
     bool too_much = 2 * scores > (double)limits->work;
     bool too_large = writes_scores && limits->answer_bytes != 0 && 2 * scores > (double)limits->answer_bytes;
     if (call->axes_count > 0 || (!too_much && !too_large))
@@ -285,7 +285,10 @@ bool decode_tokens_finish(const struct decoder *decoder) {
                   "context) to have the tokens looked up."
                 : "embeddings are given, but no \"tokens\" (or query_tokens, key_tokens) to look up.");
     const struct labels *queries = apart ? &call->query_tokens : &call->tokens;
-    if (!decode_tokens_afford(decoder, apart && !looks_up_query ? "/key_tokens" : apart ? "/query_tokens" : "/tokens",
+    if (!decode_tokens_afford(decoder,
+                              apart && !looks_up_query ? "/key_tokens"
+                              : apart                  ? "/query_tokens"
+                                                       : "/tokens",
                               queries, apart ? &call->key_tokens : queries))
         return false;
     if (looks_up_inputs && !decode_tokens_look_up(decoder, "/tokens", &call->tokens, &call->inputs))

@@ -178,8 +178,7 @@ static bool plan_mask_pad_token(const struct call *call, struct arena *arena, st
         return false;
     for (size_t i = 0; i < labels->lists * keys; i++) {
         size_t list = i / keys, key = i % keys;
-        bool pads =
-            key >= unlabelled && strcmp(call_label(labels, list, key - unlabelled), call->pad_token) == 0;
+        bool pads = key >= unlabelled && strcmp(call_label(labels, list, key - unlabelled), call->pad_token) == 0;
         if (plan->dtype == DTYPE_FLOAT32)
             ((float *)values)[i] = pads ? 1 : 0;
         else

@@ -4,6 +4,7 @@
 #include "api/scan_array.h"
 #include "api/scan_token.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Appends to the envelope; it never outgrows the body by more than its placeholders. */
@@ -11,8 +12,7 @@ static bool scan_append(struct scanner *scanner, const char *bytes, size_t size)
     struct scan *scan = scanner->scan;
     if (scan->envelope_capacity - scan->envelope_size < size) {
         size_t capacity = 2 * scan->envelope_capacity + size + 1024;
-        char *envelope =
-            arena_grow(scanner->arena, scan->envelope, scan->envelope_capacity, capacity, scanner->error);
+        char *envelope = arena_grow(scanner->arena, scan->envelope, scan->envelope_capacity, capacity, scanner->error);
         if (envelope == NULL)
             return false;
         scan->envelope = envelope;
@@ -160,8 +160,8 @@ static bool scan_number(struct scanner *scanner, const char **text) {
 static bool scan_broken(struct scanner *scanner, const struct scan_array_state *state, struct scan_item *item,
                         const char *begin) {
     static const char *const places[] = {
-        [SCAN_ARRAY_OPEN] = "[ ",   [SCAN_ARRAY_VALUE] = "[0 ",       [SCAN_ARRAY_COMMA] = "[0, ",
-        [SCAN_ARRAY_OBJECT] = "{ ", [SCAN_ARRAY_NAME] = "{\"\" ",     [SCAN_ARRAY_COLON] = "{\"\": ",
+        [SCAN_ARRAY_OPEN] = "[ ",         [SCAN_ARRAY_VALUE] = "[0 ",      [SCAN_ARRAY_COMMA] = "[0, ",
+        [SCAN_ARRAY_OBJECT] = "{ ",       [SCAN_ARRAY_NAME] = "{\"\" ",    [SCAN_ARRAY_COLON] = "{\"\": ",
         [SCAN_ARRAY_MEMBER] = "{\"\":0 ", [SCAN_ARRAY_NEXT] = "{\"\":0, ",
     };
     const char *place = places[state->place];
@@ -214,9 +214,13 @@ static bool scan_string(struct scanner *scanner, const char **text, bool *name_i
     bool is_name = after < scanner->end && *after == ':';
     if (!is_name && !scan_counts(scanner, *text))
         return false;
-    if (!is_name && *name_is_b64 && !scan_b64(scanner, *text, end))
+    const char *before = *text;
+    while (*name_is_b64 && before > scanner->scan->body && memchr(" \n\r\t", before[-1], 4) != NULL)
+        before--;
+    bool is_b64 = *name_is_b64 && before > scanner->scan->body && before[-1] == ':';
+    if (is_b64 && !scan_b64(scanner, *text, end))
         return false;
-    *name_is_b64 = is_name && end - *text == 5 && memcmp(*text, "\"b64\"", 5) == 0;
+    *name_is_b64 = end - *text == 5 && memcmp(*text, "\"b64\"", 5) == 0;
     *text = end;
     return true;
 }
@@ -270,6 +274,25 @@ bool scan_body(const char *body, size_t size, enum dtype dtype, const struct lim
             return false;
     }
     return scan_flush(&scanner, scanner.end);
+}
+
+const void *scan_values(const struct scan *scan, const struct scan_array *array) {
+    return (const char *)scan->values + array->first * dtype_size(scan->dtype);
+}
+
+void scan_doubles(const struct scan *scan, const struct scan_item *item, double *numbers) {
+    const char *text = scan->body + item->body_begin, *end = scan->body + item->body_end;
+    while (text < end) {
+        const char *literal_end = *text >= 'a' ? scan_token_literal_end(text, end) : NULL;
+        if (literal_end != NULL) {
+            *numbers++ = *text == 't' ? 1 : *text == 'f' ? 0 : -INFINITY;
+            text = literal_end;
+        } else if (*text == '-' || (*text >= '0' && *text <= '9')) {
+            text = number_read_f64(text, numbers++);
+        } else {
+            text++;
+        }
+    }
 }
 
 size_t scan_body_offset(const struct scan *scan, size_t envelope_offset) {

@@ -3,8 +3,8 @@
  * jansson is the right reader for an envelope (members, strings, all of JSON's strictness) and the wrong one for a
  * million numbers or labels: it makes heap objects of each. So one pass over the text puts every number and every array
  * into an item of its own, and hands on the text with the item's index in its place. No number of the user's is left in
- * the envelope, so a number that jansson reads there is an index. Only arrays of objects stay. Long base64 texts (values
- * of "b64") are taken out the same way.
+ * the envelope, so a number that jansson reads there is an index. Only arrays of objects stay. Long base64 texts
+ * (values of "b64") are taken out the same way.
  *
  * The grammar stays jansson's: where an array is not proper JSON, the envelope goes on with the first token that is
  * wrong, in the same surroundings, for jansson to refuse. What is proper JSON but no proper tensor (ragged, a string

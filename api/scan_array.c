@@ -2,17 +2,17 @@
  *
  * The array's rank is the depth of its first scalar, each axis' length that of its first array; whatever disagrees
  * later is a fault of the item, and only the first one is kept. The grammar is RFC 8259's, as everywhere. */
-#include "api/number.h"
 #include "api/scan_array.h"
+#include "api/number.h"
 #include "api/scan_token.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    SCAN_ARRAY_ASK = 64 * 1024,   /* bytes between two looks at whether the request is cancelled */
-    SCAN_ARRAY_ROW = 16 * 1024,   /* numbers read at a time */
-    SCAN_ARRAY_FIRST = 4 * 1024,  /* numbers that the first array finds room for */
+    SCAN_ARRAY_ASK = 64 * 1024,  /* bytes between two looks at whether the request is cancelled */
+    SCAN_ARRAY_ROW = 16 * 1024,  /* numbers read at a time */
+    SCAN_ARRAY_FIRST = 4 * 1024, /* numbers that the first array finds room for */
 };
 
 bool scan_array_goes_on(struct scanner *scanner, const char *text) {
@@ -142,9 +142,8 @@ static bool scan_array_row(struct scan_array_state *state) {
     if (room > SCAN_ARRAY_ROW)
         room = SCAN_ARRAY_ROW;
     struct number_span body = {scan->body, state->scanner->end};
-    size_t count = scan->dtype == DTYPE_FLOAT32
-                       ? number_row_read_f32(&state->text, body, scan_array_next(state), room)
-                       : number_row_read_f64(&state->text, body, scan_array_next(state), room);
+    size_t count = scan->dtype == DTYPE_FLOAT32 ? number_row_read_f32(&state->text, body, scan_array_next(state), room)
+                                                : number_row_read_f64(&state->text, body, scan_array_next(state), room);
     if (count == 0)
         return false;
     array->rank = state->depth;
@@ -253,23 +252,4 @@ enum scan_array_result scan_array(struct scan_array_state *state, struct scan_it
     if (state->fault.code == ERROR_NONE)
         scanner->scan->value_count += state->array.count;
     return scan_array_keep(state, item);
-}
-
-const void *scan_values(const struct scan *scan, const struct scan_array *array) {
-    return (const char *)scan->values + array->first * dtype_size(scan->dtype);
-}
-
-void scan_doubles(const struct scan *scan, const struct scan_item *item, double *numbers) {
-    const char *text = scan->body + item->body_begin, *end = scan->body + item->body_end;
-    while (text < end) {
-        const char *literal_end = *text >= 'a' ? scan_token_literal_end(text, end) : NULL;
-        if (literal_end != NULL) {
-            *numbers++ = *text == 't' ? 1 : *text == 'f' ? 0 : -INFINITY;
-            text = literal_end;
-        } else if (*text == '-' || (*text >= '0' && *text <= '9')) {
-            text = number_read_f64(text, numbers++);
-        } else {
-            text++;
-        }
-    }
 }

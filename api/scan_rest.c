@@ -22,8 +22,8 @@ static const char *scan_rest_scalar(const char *text, const char *end) {
     return leading_zero ? NULL : number_end;
 }
 
-/* Passes over the token at `text` of an array or object that expects no value; NULL where it is wrong. A closing bracket
- * leaves the place as it is: what it stands in is known to the caller. */
+/* Passes over the token at `text` of an array or object that expects no value; NULL where it is wrong. A closing
+ * bracket leaves the place as it is: what it stands in is known to the caller. */
 static const char *scan_rest_mark(struct scan_array_state *state, const char *text) {
     enum scan_array_place place = state->place;
     bool takes_name = place == SCAN_ARRAY_OBJECT || place == SCAN_ARRAY_NEXT;

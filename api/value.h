@@ -63,7 +63,7 @@ bool value_seed(const struct decoder *decoder, const json_t *json, const char *p
 struct value_strings {
     bool nested;
     size_t lists, longest;
-    size_t *lengths;            /* [lists] */
+    size_t *lengths;           /* [lists] */
     const char *const **names; /* [lists][length] */
 };
 

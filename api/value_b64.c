@@ -30,8 +30,8 @@ static double value_b64_load(enum dtype dtype, const unsigned char *bytes) {
 }
 
 /* Rounds decoded bytes of `from` to the call's dtype and checks each element. */
-static bool value_b64_convert(const struct decoder *decoder, unsigned char *bytes, enum dtype from,
-                              const char *pointer, enum value_tensor_kind kind, struct tensor *tensor) {
+static bool value_b64_convert(const struct decoder *decoder, unsigned char *bytes, enum dtype from, const char *pointer,
+                              enum value_tensor_kind kind, struct tensor *tensor) {
     enum dtype to = kind == VALUE_DOUBLES ? DTYPE_FLOAT64 : decoder->call->dtype;
     size_t size = dtype_size(from);
     bool in_place = dtype_size(to) <= size;

@@ -44,7 +44,7 @@ static const struct {
 enum { EXAMPLE_COUNT = sizeof problem_examples / sizeof *problem_examples };
 
 /* Codes of what happens around a request, whose tests are those of server/; and those that other tests of api/ get by
- * changing the fields, the limits or the memory: test_service.c, test_plan.c, test_memory.c. */
+ * changing the fields, the limits or the memory: test_scan.c, test_service.c, test_plan.c, test_memory.c. */
 static const enum error_code problem_elsewhere[] = {ERROR_BAD_REQUEST,
                                                     ERROR_ORIGIN_REFUSED,
                                                     ERROR_MISDIRECTED,
@@ -56,6 +56,7 @@ static const enum error_code problem_elsewhere[] = {ERROR_BAD_REQUEST,
                                                     ERROR_UNSUPPORTED_MEDIA_TYPE,
                                                     ERROR_UNSUPPORTED_ENCODING,
                                                     ERROR_BODY_TOO_LARGE,
+                                                    ERROR_TOO_MANY_VALUES,
                                                     ERROR_TOO_MUCH_WORK,
                                                     ERROR_ANSWER_TOO_LARGE,
                                                     ERROR_MEMORY_LIMIT,

@@ -14,7 +14,8 @@ DOORS = {
 SEES_JANSSON = {
     "api/decode.c", "api/decode_axes.c", "api/decode_mask.c", "api/decode_merge.c", "api/decode_projections.c",
     "api/decode_rotary.c", "api/decode_scores.c", "api/decode_tokens.c", "api/decode_torch.c", "api/member.c",
-    "api/page.c", "api/route.c", "api/value.c", "api/value_b64.c", "api/value_tensor.c",
+    "api/page.c", "api/route.c", "api/value.c", "api/value_b64.c", "api/value_strings.c",
+    "api/value_tensor.c",
 }
 
 
