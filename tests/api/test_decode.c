@@ -2,6 +2,7 @@
  */
 #include "api/member.h"
 
+#include "tests/api/body.h"
 #include "tests/api/exchange.h"
 
 #include <criterion/criterion.h>
@@ -383,4 +384,95 @@ Test(decode, a_mask_drops_the_routes_default) {
                   "{\"inputs\":[[1,0],[0,1]]}");
     exchange_same("/v1/attention/masked", "{\"inputs\":[[1,0],[0,1]],\"mask\":null}", self,
                   "{\"inputs\":[[1,0],[0,1]],\"mask\":\"causal\"}");
+}
+
+/* Lists of one token beside a long one. */
+static void unequal_lists(struct body *body, size_t lists, size_t length, const char *more) {
+    body_init(body);
+    body_add(body, "{\"tokens\":[[\"a\"");
+    for (size_t i = 1; i < length; i++)
+        body_add(body, ",\"a\"");
+    body_add(body, "]");
+    for (size_t i = 1; i < lists; i++)
+        body_add(body, ",[\"a\"]");
+    body_add(body, "],\"pad_token\":\"-\"%s}", more);
+}
+
+Test(decode, what_tokens_ask_for_is_refused_before_it_is_made) {
+    static const struct {
+        const char *more, *code, *pointer;
+        int status;
+    } rows[] = {{",\"embeddings\":{\"a\":[1]}", "answer_too_large", "/return", 413},
+                {",\"embeddings\":{\"a\":[1]},\"return\":[\"masked\"]", "answer_too_large", "/return", 413},
+                {",\"inputs\":[[1]]", "shape_mismatch", "/tokens", 422},
+                {"", "missing_member", "/inputs", 422}};
+    struct exchange exchange;
+    exchange_init(&exchange);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct body body;
+        unequal_lists(&body, 1000, 3000, rows[i].more);
+        exchange_refused(&exchange, self, body_text(&body), rows[i].status, rows[i].code, rows[i].pointer);
+        cr_assert_leq(exchange.arena.used, 8 * strlen(body_text(&body)) + 131072, "%s: %zu bytes", rows[i].more,
+                      exchange.arena.used);
+        body_done(&body);
+    }
+    struct body body;
+    unequal_lists(&body, 1000, 3000, ",\"embeddings\":{\"a\":[1]},\"return\":[\"output\"]");
+    exchange.service.limits.work = (uint64_t)1 << 33; /* 1000 · 3000 · 3000 · 2 are more */
+    exchange_refused(&exchange, self, body_text(&body), 413, "too_much_work", "/tokens");
+    cr_assert_leq(exchange.arena.used, 8 * strlen(body_text(&body)) + 131072);
+    exchange.service.limits = limits_default;
+    exchange.service.limits.is_brief = true; /* 12 MB are not copied on a network thread */
+    exchange_post(&exchange, self, body_text(&body));
+    cr_assert_eq(exchange.reply.code, ERROR_DEFERRED);
+    cr_assert_leq(exchange.arena.used, 8 * strlen(body_text(&body)) + 131072);
+    body_done(&body);
+    exchange_done(&exchange);
+}
+
+Test(decode, a_long_pad_token_counts_as_often_as_the_answer_repeats_it) {
+    struct exchange exchange;
+    exchange_init(&exchange);
+    static const char body[] = "{\"tokens\":[[\"a\",\"b\",\"c\"],[\"a\"]],\"pad_token\":\"0123456789\","
+                               "\"inputs\":[[[1],[1],[1]],[[1],[1],[1]]],\"return\":[\"lse\"]}";
+    exchange.service.limits.answer_bytes = 2000;
+    exchange_ok(&exchange, self, body);
+    exchange.service.limits.answer_bytes = 25; /* two pad tokens of 13 bytes are more */
+    exchange_refused(&exchange, self, body, 413, "answer_too_large", "/tokens");
+    exchange_done(&exchange);
+}
+
+Test(decode, padding_is_looked_up_like_any_token) {
+    static const char filled[] = "{\"tokens\":[[\"a\",\"b\"],[\"b\",\"-\"]],\"pad_token\":\"-\",%s}";
+    static const char shorter[] = "{\"tokens\":[[\"a\",\"b\"],[\"b\"]],\"pad_token\":\"-\",%s}";
+    static const char *const embeddings[] = {
+        "\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}", "\"embeddings\":{\"a\":[1,0],\"b\":[0,1],\"-\":[5,5]}",
+        "\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],\"dtype\":\"float16\",\"b64\":"
+        "\"AAAAPA==\"},\"-\":[5,5]}"};
+    for (size_t i = 0; i < sizeof embeddings / sizeof *embeddings; i++) {
+        char one[400], other[400];
+        snprintf(one, sizeof one, filled, embeddings[i]);
+        snprintf(other, sizeof other, shorter, embeddings[i]);
+        exchange_same(self, one, self, other);
+    }
+}
+
+Test(decode, an_embedding_is_read_once_however_often_its_token_stands) {
+    /* 2,000 tokens of one vector of 512 numbers in b64: what is looked up takes 4 MB, decoding it each time twice as much more.
+     */
+    struct exchange exchange;
+    struct body body;
+    exchange_init(&exchange);
+    body_init(&body);
+    body_add(&body, "{\"return\":[\"lse\"],\"tokens\":[\"a\"");
+    for (size_t i = 1; i < 2000; i++)
+        body_add(&body, ",\"a\"");
+    body_add(&body, "],\"embeddings\":{\"a\":{\"shape\":[512],\"dtype\":\"float32\",\"b64\":\"");
+    for (size_t i = 0; i < 682; i++)
+        body_add(&body, "AAAA");
+    body_add(&body, "AAA=\"}}}");
+    exchange_ok(&exchange, self, body_text(&body));
+    cr_assert_leq(exchange.arena.used, 2000 * 512 * 4 + 2000000, "%zu", exchange.arena.used);
+    body_done(&body);
+    exchange_done(&exchange);
 }

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +437,15 @@ Test(scan, what_is_no_tensor_is_shown_to_the_element) {
                 {"[[1,2],[3],[\"x\"]]", "wrong_type", "/inputs/2/0"},
                 {"[[1,null],[0,1]]", "wrong_type", "/inputs/0/1"},
                 {"[[1,0],[0,true]]", "wrong_type", "/inputs/1/1"},
+                {"[[1,\"a\",99999999999999999999]]", "wrong_type", "/inputs/0/1"},
+                {"[[1,\"a\",1e400]]", "wrong_type", "/inputs/0/1"},
+                {"[[1e400,\"a\"]]", "wrong_type", "/inputs/0/1"},
+                {"[[1,{\"b\":1e400},\"a\"]]", "wrong_type", "/inputs/0/1"},
+                {"[[1,2],[{\"b\":[99999999999999999999,\"c\"]}]]", "wrong_type", "/inputs/1/0"},
+                {"[\"a\",1e400]", "wrong_type", "/inputs/0"},
+                {"[[],99999999999999999999]", "empty_axis", "/inputs/0"},
+                {"[{\"b\":1e400}]", "wrong_type", "/inputs/0"},
+                {"[[{\"b\":1e400}]]", "wrong_type", "/inputs/0/0"},
                 {"[[\"1\",2]]", "wrong_type", "/inputs/0/0"},
                 {"[[],[1]]", "empty_axis", "/inputs/0"},
                 {"[[[]]]", "empty_axis", "/inputs/0/0"},
@@ -523,4 +533,132 @@ Test(scan, a_b64_text_may_be_written_with_escapes) {
                   "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b64\":\"\\u0050///vw\\u003d=\"}}");
     exchange_same(self, plain, self, "{\"inputs\":{\"shape\":[1,1],\"dtype\":\"float32\",\"b\\u00364\":\"P///vw==\"}}");
     exchange_same(self, plain, self, "{\"inputs\":{\"b64\"\n:\t\"P///vw==\" ,\"shape\":[1,1],\"dtype\":\"float32\"}}");
+}
+
+/* Scans `count` pieces in an array or, with an object's bracket, as values of members. */
+static struct error scan_of(const char *open, const char *piece, size_t count, const char *close, size_t values,
+                            const atomic_bool *cancelled, size_t *used) {
+    struct body body;
+    struct arena arena;
+    struct scan scan = {0};
+    struct error error = {0};
+    struct limits limits = limits_default;
+    limits.values = values;
+    body_init(&body);
+    arena_init(&arena, 0);
+    arena.cancelled = cancelled;
+    body_add(&body, "%s", open);
+    for (size_t i = 0; i < count; i++)
+        body_add(&body, "%s%s", i > 0 ? "," : "", piece);
+    body_add(&body, "%s", close);
+    const char *text = body_text(&body);
+    bool ok = scan_body(text, strlen(text), DTYPE_FLOAT32, &limits, &arena, &scan, &error);
+    cr_assert_eq(ok, (bool)(error.code == ERROR_NONE));
+    *used = arena.used;
+    arena_done(&arena);
+    body_done(&body);
+    return error;
+}
+
+Test(scan, values_are_counted_as_jansson_would_make_them) {
+    static const struct {
+        const char *open, *piece, *close;
+        size_t each, more; /* values of a piece, and of what is around them */
+    } rows[] = {{"[", "{}", "]", 1, 1},
+                {"[{},", "1", "]", 1, 2},
+                {"{\"a\":[{}],\"b\":[{},", "true", "]}", 1, 5},
+                {"[{},", "[1,2,3]", "]", 1, 2},
+                {"[{},", "[\"a\",\"b\"]", "]", 1, 2},
+                {"[{},", "\"x\"", "]", 1, 2},
+                {"[", "{\"a\":1,\"b\":[1],\"c\":\"x\",\"b64\":\"AAAA\"}", "]", 5, 1},
+                {"[", "1", "]", 0, 1},
+                {"[", "\"x\"", "]", 0, 1},
+                {"[\"x\",", "{\"a\":{}}", "]", 0, 1}};
+    size_t used;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t due = 50 * rows[i].each + rows[i].more;
+        struct error right = scan_of(rows[i].open, rows[i].piece, 50, rows[i].close, due, NULL, &used);
+        struct error error = scan_of(rows[i].open, rows[i].piece, 50, rows[i].close, due - 1, NULL, &used);
+        cr_assert_eq(right.code, ERROR_NONE, "%s: %s", rows[i].piece, right.detail);
+        cr_assert_eq(error.code, ERROR_TOO_MANY_VALUES, "%s: %s", rows[i].piece, error_slug(error.code));
+        cr_assert(error.has_position);
+    }
+    struct exchange exchange;
+    exchange_init(&exchange);
+    exchange.service.limits.values = 5;
+    exchange_ok(&exchange, self, "{\"inputs\":[[1]],\"scale\":1,\"num_heads\":1,\"dtype\":\"float32\"}");
+    exchange_refused(&exchange, self, "{\"inputs\":[[1]],\"scale\":1,\"num_heads\":1,\"dtype\":\"float32\",\"seed\":1}",
+                     413, "too_many_values", NULL);
+    cr_assert_str_eq(exchange_member(&exchange, "expected"), "at most 5 values");
+    exchange_done(&exchange);
+}
+
+Test(scan, bulk_costs_a_few_times_its_text) {
+    static const char *const pieces[] = {"1",     "\"\"",     "[]",   "{}",         "[\"\"]", "[1]",
+                                         "[[1]]", "{\"\":1}", "null", "[[\"\",1]]", "1e400",  "\"\\n\""};
+    static const char *const opens[] = {"[1,", "[\"a\",", "[[\"a\"],", "[[],", "[[1],", "[[{}],", "[[1,\"a\"],"};
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++)
+        for (size_t j = 0; j < sizeof pieces / sizeof *pieces; j++)
+            for (size_t broken = 0; broken < 2; broken++) {
+                size_t used, count = 100000, size = count * (strlen(pieces[j]) + 1);
+                scan_of(opens[i], pieces[j], count, broken ? ",]" : "]", 2, NULL, &used);
+                cr_assert_leq(used, 4 * size + 40000, "%s%s: %zu bytes take %zu", opens[i], pieces[j], size, used);
+            }
+}
+
+Test(scan, a_cancelled_scan_ends) {
+    static const char *const opens[] = {"[1,", "[\"a\",", "[{},", "[1,\"a\","};
+    atomic_bool cancelled = true;
+    size_t used;
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
+        struct arena arena;
+        struct scan scan = {0};
+        struct error error = {0};
+        struct body body;
+        body_init(&body);
+        body_add(&body, "%s", opens[i]);
+        for (size_t j = 0; j < 20000; j++)
+            body_add(&body, "%s,", i == 1 ? "\"bb\"" : "1234");
+        body_add(&body, "0]");
+        /* All memory that the scan needs is there before it is cancelled, so that no allocation tells it. */
+        arena_init(&arena, 0);
+        const char *text = body_text(&body);
+        cr_assert(scan_body(text, strlen(text), DTYPE_FLOAT32, &limits_default, &arena, &scan, &error));
+        size_t allocations = arena.allocations;
+        arena.cancelled = &cancelled;
+        cr_assert_not(scan_body(text, strlen(text), DTYPE_FLOAT32, &limits_default, &arena, &scan, &error));
+        cr_assert_eq(error.code, ERROR_CANCELLED);
+        cr_assert_leq(arena.allocations - allocations, i == 2 ? 20000 : 2);
+        arena_done(&arena);
+        body_done(&body);
+    }
+    cr_assert_eq(scan_of("[", "1", 2, "]", 10, &cancelled, &used).code, ERROR_CANCELLED);
+}
+
+Test(scan, the_dtype_is_known_before_the_scan_unless_it_hides) {
+    /* A tensor of dtype float64 in a float32 request: as many allocations, and as much memory, as one of float32. */
+    struct exchange exchange;
+    size_t allocations[2], used[2];
+    exchange_init(&exchange);
+    for (size_t i = 0; i < 2; i++) {
+        struct body body;
+        body_init(&body);
+        body_add(&body, "{\"query\":{\"shape\":[1],\"dtype\":\"%s\",\"b64\":\"%s\"},\"context\":[[1]",
+                 i == 0 ? "float64" : "float32", i == 0 ? "AAAAAAAAAAA=" : "AAAAAA==");
+        for (size_t j = 0; j < 50000; j++)
+            body_add(&body, ",[2]");
+        body_add(&body, "],\"return\":[\"lse\"]}");
+        exchange_ok(&exchange, "/v1/attention", body_text(&body));
+        allocations[i] = exchange.arena.allocations;
+        used[i] = exchange.arena.used;
+        body_done(&body);
+    }
+    cr_assert_eq(allocations[0], allocations[1]);
+    cr_assert_eq(used[0], used[1]);
+    exchange_done(&exchange);
+    /* 0.1 is a double. */
+    static const char plain[] = "{\"inputs\":[[0.1,0.7],[0.3,1e-3]],\"dtype\":\"float64\"}";
+    exchange_same(self, plain, self, "{\"inputs\":[[0.1,0.7],[0.3,1e-3]],\"dtyp\\u0065\":\"float64\"}");
+    exchange_same(self, plain, self, "{\"inputs\":[[0.1,0.7],[0.3,1e-3]],\"dtype\":\"\\u0066loat64\"}");
+    exchange_same(self, plain, self, "{\"dtype\" :\n\"float64\",\"inputs\":[[0.1,0.7],[0.3,1e-3]]}");
 }

@@ -1,4 +1,5 @@
 /* api/value.c, value_tensor.c and value_b64.c: one value, in every form it may be written. */
+#include "api/decode.h"
 #include "api/value.h"
 
 #include "tests/api/body.h"
@@ -256,4 +257,86 @@ Test(value, numbers_and_names_of_the_wrong_kind_are_refused) {
         {"{\"inputs\":[[1]],\"encoding\":\"base64\"}", "out_of_range", "/encoding"},
         {"{\"inputs\":[[1]],\"pad_token\":1,\"tokens\":[\"a\"]}", "wrong_type", "/pad_token"}};
     ARE_REFUSED(any, rows);
+}
+
+/* 16777217 is no float32. Wherever a whole number is meant it stays what it is, in each form and in a request of each
+ * dtype. */
+#define WHOLE_B64(shape) "{\"shape\":" shape ",\"dtype\":\"float64\",\"b64\":\"AAAAEAAAcEE=\"}"
+
+static const char *const whole_dtypes[] = {"float32", "float64", "float16", "bfloat16"};
+
+/* The detail of a refusal names it. */
+static void whole_is_told(const char *member, const char *code, const char *pointer) {
+    for (size_t i = 0; i < 4; i++) {
+        struct exchange exchange;
+        char body[400];
+        exchange_init(&exchange);
+        snprintf(body, sizeof body, "{\"dtype\":\"%s\",%s}", whole_dtypes[i], member);
+        exchange_refused(&exchange, any, body, 422, code, pointer);
+        cr_assert_not_null(strstr(exchange_member(&exchange, "detail"), "16777217"), "%s: %s", body,
+                           exchange_member(&exchange, "detail"));
+        exchange_done(&exchange);
+    }
+}
+
+Test(value, whole_numbers_are_not_rounded_to_float32) {
+    whole_is_told("\"inputs\":{\"shape\":[16777217,1],\"data\":[1]}", "shape_mismatch", "/inputs/data");
+    whole_is_told("\"inputs\":{\"shape\":[16777217,1],\"dtype\":\"float16\",\"b64\":\"\"}", "shape_mismatch",
+                  "/inputs/b64");
+    whole_is_told("\"inputs\":[[1]],\"mask\":{\"lengths\":[16777217]}", "out_of_range", "/mask/lengths/0");
+    whole_is_told("\"inputs\":[[1]],\"mask\":{\"lengths\":{\"shape\":[1],\"data\":[16777217]}}", "out_of_range",
+                  "/mask/lengths/0");
+    whole_is_told("\"inputs\":[[1]],\"mask\":{\"lengths\":" WHOLE_B64("[1]") "}", "out_of_range", "/mask/lengths/0");
+    whole_is_told("\"inputs\":[[1]],\"attention_axes\":[16777217]", "out_of_range", "/attention_axes/0");
+    whole_is_told("\"inputs\":[[1]],\"num_heads\":16777217", "out_of_range", "/num_heads");
+    whole_is_told("\"inputs\":[[1]],\"decimals\":16777217", "out_of_range", "/decimals");
+}
+
+Test(value, a_window_is_not_rounded_to_float32) {
+    static const char *const windows[] = {"16777217", "[16777217,16777217]", "[1.6777217e7,16777217]"};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        char body[200];
+        const char *allow;
+        struct arena arena;
+        struct error error = {0};
+        struct call call = {0};
+        snprintf(body, sizeof body, "{\"inputs\":[[1]],\"mask\":{\"window\":%s}}", windows[i]);
+        arena_init(&arena, 0);
+        service_init();
+        cr_assert(
+            decode_call(&limits_default, route_find("POST", any, &allow), body, strlen(body), &arena, &call, &error));
+        json_set_alloc_funcs(malloc, free);
+        cr_assert_eq(call.mask[0].left, 16777217, "%s: %td", windows[i], call.mask[0].left);
+        cr_assert_eq(call.mask[0].right, 16777217, "%s: %td", windows[i], call.mask[0].right);
+        arena_done(&arena);
+    }
+}
+
+Test(value, positions_are_not_rounded_to_float32) {
+    /* Two rows turned by 0 and by p have the score cos(p). */
+    static const struct {
+        const char *positions;
+        double apart;
+    } rows[] = {{"[0,16777217]", 16777217},
+                {"[[0,16777217]]", 16777217},
+                {"{\"shape\":[2],\"data\":[0,16777217]}", 16777217},
+                {"{\"shape\":[2],\"dtype\":\"float64\",\"b64\":\"AAAAAAAAAAAAAAAQAABwQQ==\"}", 16777217},
+                {"[1,9007199254740992]", 0x1p53 - 1},
+                {"[0,0.1]", 0.1},
+                {"[0.5,16777217.25]", 16777216.75}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct exchange exchange;
+        char body[400];
+        exchange_init(&exchange);
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(body, sizeof body,
+                     "{\"inputs\":[[1,0],[1,0]],\"scale\":1,\"return\":[\"scores\"],\"dtype\":\"%s\","
+                     "\"rotary\":{\"positions\":%s}}",
+                     whole_dtypes[j], rows[i].positions);
+            exchange_ok(&exchange, any, body);
+            double due[] = {1, cos(rows[i].apart), cos(rows[i].apart), 1};
+            exchange_near(&exchange, "scores", 4, due, j == 0 ? 1e-6 : 1e-12);
+        }
+        exchange_done(&exchange);
+    }
 }
