@@ -155,19 +155,48 @@ static bool decode_tokens_afford(const struct decoder *decoder, const char *poin
     double scores = rows * columns * (double)(queries->given ? queries->lists : keys->lists);
     bool writes_scores = call->returns[RESULT_SCORES] || call->returns[RESULT_CAPPED] || call->returns[RESULT_MASKED] ||
                          call->returns[RESULT_WEIGHTS];
-    bool too_much = 2 * scores > (double)limits->work;
+    /* Two multiplications for each feature of a head, of which projections may leave one. */
+    double each = call->has_projections      ? 2
+                  : call->value.data != NULL ? (double)decoder->embeddings->features
+                                             : 2 * (double)decoder->embeddings->features;
+    bool too_much = each * scores > (double)limits->work;
     bool too_large = writes_scores && limits->answer_bytes != 0 && 2 * scores > (double)limits->answer_bytes;
     if (call->axes_count > 0 || (!too_much && !too_large))
         return true;
+    double least = (too_much ? each : 2) * scores;
+    unsigned long long limit = too_much ? limits->work : limits->answer_bytes;
     error_set(decoder->error, too_much ? ERROR_TOO_MUCH_WORK : ERROR_ANSWER_TOO_LARGE, too_much ? pointer : "/return",
-              too_much ? "The tokens make %.0f scores of 2 or more multiplications each, but the limit is %llu: send "
-                         "them in smaller pieces."
-                       : "The tokens make %.0f scores of 2 or more bytes each, but the limit of an answer is %llu: "
-                         "return fewer results, such as \"output\" alone.",
-              scores, (unsigned long long)(too_much ? limits->work : limits->answer_bytes));
-    error_expected(decoder->error, "at most %llu",
-                   (unsigned long long)(too_much ? limits->work : limits->answer_bytes));
-    return error_received(decoder->error, "%.0f or more", 2 * scores);
+              too_much ? "The tokens make %.0f scores, which take %.0f or more multiplications, but the limit is %llu: "
+                         "send them in smaller pieces."
+                       : "The tokens make %.0f scores, which take %.0f or more bytes of an answer, but the limit is "
+                         "%llu: return fewer results, such as \"output\" alone.",
+              scores, least, limit);
+    error_expected(decoder->error, "at most %llu", limit);
+    return error_received(decoder->error, "%.0f or more", least);
+}
+
+/* Batch items that a side has. */
+static size_t decode_tokens_batch(const struct labels *labels, const struct tensor *tensor) {
+    if (tensor->data == NULL)
+        return labels->per_item ? labels->lists : 1;
+    return tensor->rank >= 3 ? tensor->shape[0] : 1;
+}
+
+/* Queries and keys of different batches are refused before either is looked up. */
+static bool decode_tokens_agree(const struct decoder *decoder, bool looks_up_query, bool looks_up_keys) {
+    const struct call *call = decoder->call;
+    const struct tensor *key = call->context.data != NULL ? &call->context : &call->key;
+    size_t queries = decode_tokens_batch(&call->query_tokens, &call->query);
+    size_t keys = decode_tokens_batch(&call->key_tokens, key);
+    bool has_query = looks_up_query || call->query.data != NULL, has_keys = looks_up_keys || key->data != NULL;
+    if (!has_query || !has_keys || queries == keys || call->axes_count > 0)
+        return true;
+    const char *query_name = looks_up_query ? "query_tokens" : "query";
+    const char *pointer = looks_up_keys ? "/key_tokens" : call->context.data != NULL ? "/context" : "/key";
+    error_set(decoder->error, ERROR_SHAPE_MISMATCH, pointer,
+              "%s has %zu batch items, but %s has %zu: they must be equal.", pointer + 1, keys, query_name, queries);
+    error_expected(decoder->error, "%zu batch items", queries);
+    return error_received(decoder->error, "%zu batch items", keys);
 }
 
 enum {
@@ -284,6 +313,8 @@ bool decode_tokens_finish(const struct decoder *decoder) {
                 ? "embeddings are given, but every tensor is given too: leave out \"inputs\" (or query and "
                   "context) to have the tokens looked up."
                 : "embeddings are given, but no \"tokens\" (or query_tokens, key_tokens) to look up.");
+    if (apart && !decode_tokens_agree(decoder, looks_up_query, looks_up_keys))
+        return false;
     const struct labels *queries = apart ? &call->query_tokens : &call->tokens;
     if (!decode_tokens_afford(decoder,
                               apart && !looks_up_query ? "/key_tokens"

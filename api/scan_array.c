@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    SCAN_ARRAY_ASK = 64 * 1024,  /* bytes between two looks at whether the request is cancelled */
-    SCAN_ARRAY_ROW = 16 * 1024,  /* numbers read at a time */
-    SCAN_ARRAY_FIRST = 4 * 1024, /* numbers that the first array finds room for */
+    SCAN_ARRAY_ASK = 64 * 1024,    /* bytes between two looks at whether the request is cancelled */
+    SCAN_ARRAY_ROW = 16 * 1024,    /* numbers read at a time */
+    SCAN_ARRAY_FIRST = 256 * 1024, /* numbers that the first array finds room for, where the body can hold so many */
 };
 
 bool scan_array_goes_on(struct scanner *scanner, const char *text) {

@@ -1,5 +1,6 @@
 /* api/decode.c, member.c, decode_mask.c, decode_tokens.c, decode_projections.c: members, and what is wrong with them.
  */
+#include "api/decode.h"
 #include "api/member.h"
 
 #include "tests/api/body.h"
@@ -7,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char any[] = "/v1/attention", self[] = "/v1/attention/self", cross[] = "/v1/attention/cross";
@@ -421,13 +423,57 @@ Test(decode, what_tokens_ask_for_is_refused_before_it_is_made) {
     exchange.service.limits.work = (uint64_t)1 << 33; /* 1000 · 3000 · 3000 · 2 are more */
     exchange_refused(&exchange, self, body_text(&body), 413, "too_much_work", "/tokens");
     cr_assert_leq(exchange.arena.used, 8 * strlen(body_text(&body)) + 131072);
+    body_done(&body);
     exchange.service.limits = limits_default;
-    exchange.service.limits.is_brief = true; /* 12 MB are not copied on a network thread */
-    exchange_post(&exchange, self, body_text(&body));
-    cr_assert_eq(exchange.reply.code, ERROR_DEFERRED);
+    body_init(&body);
+    body_add(&body, "{\"tokens\":[\"a\"");
+    for (size_t i = 1; i < 8000; i++)
+        body_add(&body, ",\"a\"");
+    body_add(&body, "],\"embeddings\":{\"a\":[1");
+    for (size_t i = 1; i < 14000; i++)
+        body_add(&body, ",1");
+    body_add(&body, "]}}"); /* 8000 · 8000 · (14000 + 14000) are more than 2^40, and 448 MB would be looked up */
+    exchange_refused(&exchange, self, body_text(&body), 413, "too_much_work", "/tokens");
     cr_assert_leq(exchange.arena.used, 8 * strlen(body_text(&body)) + 131072);
     body_done(&body);
     exchange_done(&exchange);
+}
+
+Test(decode, batches_that_differ_are_refused_before_they_are_looked_up) {
+    static const struct {
+        const char *sides, *pointer;
+    } rows[] = {{"\"query_tokens\":[[\"a\"],[\"a\"]],\"context\":[[1]]", "/context"},
+                {"\"query_tokens\":[[\"a\"],[\"a\"]],\"key\":[[[1]]],\"value\":[[[1]]]", "/key"},
+                {"\"query_tokens\":[\"a\",\"a\"],\"key_tokens\":[[\"a\"],[\"a\"]]", "/key_tokens"},
+                {"\"query\":[[1]],\"key_tokens\":[[\"a\"],[\"a\"]]", "/key_tokens"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char body[300];
+        struct exchange exchange;
+        exchange_init(&exchange);
+        snprintf(body, sizeof body, "{%s,\"embeddings\":{\"a\":[1]}}", rows[i].sides);
+        exchange_refused(&exchange, any, body, 422, "shape_mismatch", rows[i].pointer);
+        exchange_done(&exchange);
+    }
+}
+
+Test(decode, much_to_look_up_is_left_to_a_worker) {
+    struct body body;
+    struct arena arena;
+    struct error error = {0};
+    struct call call = {0};
+    struct limits limits = limits_default;
+    const char *allow;
+    unequal_lists(&body, 100, 3000, ",\"embeddings\":{\"a\":[1]},\"return\":[\"output\"]");
+    const char *text = body_text(&body);
+    arena_init(&arena, 0);
+    limits.is_brief = true;
+    service_init();
+    cr_assert_not(decode_call(&limits, route_find("POST", self, &allow), text, strlen(text), &arena, &call, &error));
+    json_set_alloc_funcs(malloc, free);
+    cr_assert_eq(error.code, ERROR_DEFERRED);
+    cr_assert_leq(arena.used, 8 * strlen(text) + 131072);
+    arena_done(&arena);
+    body_done(&body);
 }
 
 Test(decode, a_long_pad_token_counts_as_often_as_the_answer_repeats_it) {
@@ -458,7 +504,8 @@ Test(decode, padding_is_looked_up_like_any_token) {
 }
 
 Test(decode, an_embedding_is_read_once_however_often_its_token_stands) {
-    /* 2,000 tokens of one vector of 512 numbers in b64: what is looked up takes 4 MB, decoding it each time twice as much more.
+    /* 2,000 tokens of one vector of 512 numbers in b64: what is looked up takes 4 MB, decoding it each time twice as
+     * much more.
      */
     struct exchange exchange;
     struct body body;

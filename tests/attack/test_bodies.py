@@ -141,9 +141,13 @@ BOMBS = [
     ("the same with nothing to look up", SELF, unequal(3000, 4000), 422, "missing_member"),
     ("a long pad token", SELF, unequal(3000, 4000, pad="x" * 3000, extra=',"inputs":[[1]]'), 413, "answer_too_large"),
     ("many tokens of a long embedding", SELF,
-     '{"tokens":' + array('"a"', 4 * 8000) + ',"embeddings":{"a":' + array("1", 2 * 14000) + '}}', None, None),
+     '{"tokens":' + array('"a"', 4 * 8000) + ',"embeddings":{"a":' + array("1", 2 * 14000) + '}}', 413, "too_much_work"),
+    ("the same where it can be computed", SELF,
+     '{"tokens":' + array('"a"', 4 * 3000) + ',"embeddings":{"a":' + array("1", 2 * 14000) + '},"return":["lse"]}',
+     None, None),
     ("more numbers to look up than a tensor has", SELF,
-     '{"tokens":' + array('"a"', 4 * 12000) + ',"embeddings":{"a":' + array("1", 2 * 30000) + '}}', 413, "too_many_elements"),
+     '{"tokens":' + array('"a"', 4 * 12000) + ',"embeddings":{"a":' + array("1", 2 * 30000) + '},"projections":{"init":'
+     '"torch.nn.Linear","features":1},"return":["lse"]}', 413, "too_many_elements"),
 ]
 
 
