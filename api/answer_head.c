@@ -23,6 +23,8 @@ static void answer_labels(const char *name, const struct labels *labels, struct 
     for (size_t list = 0; list < labels->lists; list++) {
         if (list > 0)
             text_string(text, ",");
+        if (arena_is_cancelled(text->arena)) /* padding can make this long */
+            text->failed = !error_set(text->error, ERROR_CANCELLED, NULL, "The request was cancelled.");
         answer_list(labels, list, text);
     }
     if (labels->per_item)

@@ -139,8 +139,8 @@ void page_catalogue(const struct service *service, struct text *text) {
     text_string(text, "]");
     page_members(text, &member_attention, " ");
     text_format(text,
-                ",\n \"limits\":{\"body_bytes\":%zu,\"depth\":%zu,\"elements\":%zu,\"work\":%llu,"
+                ",\n \"limits\":{\"body_bytes\":%zu,\"depth\":%zu,\"values\":%zu,\"elements\":%zu,\"work\":%llu,"
                 "\"answer_bytes\":%llu,\"memory_bytes\":%zu}}\n",
-                limits->body_bytes, limits->depth, limits->elements, (unsigned long long)limits->work,
+                limits->body_bytes, limits->depth, limits->values, limits->elements, (unsigned long long)limits->work,
                 (unsigned long long)limits->answer_bytes, limits->memory_bytes);
 }

@@ -47,7 +47,7 @@ struct scan_array {
     bool has_numbers, has_booleans, has_nulls;
     size_t first_boolean; /* its flat index */
     size_t rank;
-    size_t shape[]; /* of numbers; of strings: how many, or lists and the longest one's length (rank 2) */
+    const size_t *shape; /* of numbers; of strings: how many, or lists and the longest one's length (rank 2) */
 };
 
 struct scan_item {

@@ -51,8 +51,10 @@ enum scan_array_result scan_array_keep(struct scan_array_state *state, struct sc
         arena_alloc(scanner->arena, 1, sizeof *array + state->array.rank * sizeof *array->shape, scanner->error);
     if (array == NULL)
         return SCAN_ARRAY_FAILED;
+    size_t *shape = (size_t *)(array + 1);
+    memcpy(shape, state->shape, state->array.rank * sizeof *shape);
     *array = state->array;
-    memcpy(array->shape, state->shape, array->rank * sizeof *array->shape);
+    array->shape = shape;
     item->array = array;
     if (state->fault.code == ERROR_NONE)
         return SCAN_ARRAY_READ;
