@@ -304,19 +304,10 @@ struct limits settings_limits(const struct settings *settings) {
 }
 
 static void settings_range(const struct settings_row *row, char *text, size_t size) {
-    switch (row->kind) {
-    case SETTINGS_COUNT:
-    case SETTINGS_BYTES:
+    if (row->kind == SETTINGS_COUNT || row->kind == SETTINGS_BYTES)
         snprintf(text, size, "%" PRIu64 " to %" PRIu64, row->minimum, row->maximum);
-        return;
-    case SETTINGS_CHOICE:
-        snprintf(text, size, "%s", row->choices);
-        return;
-    case SETTINGS_TEXT:
-    case SETTINGS_ORIGINS:
-    case SETTINGS_HOSTS:
-        snprintf(text, size, "text");
-    }
+    else
+        snprintf(text, size, "%s", row->kind == SETTINGS_CHOICE ? row->choices : "text");
 }
 
 void settings_print_help(FILE *file) {
