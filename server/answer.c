@@ -49,7 +49,8 @@ static bool answer_takes(const struct reply *reply, answer_add *add, void *conte
 bool answer_fields(const struct exchange *exchange, answer_add *add, void *context) {
     const struct reply *reply = &exchange->reply;
     char seconds[16];
-    snprintf(seconds, sizeof seconds, "%d", reply->retry_after_s);
+    if (reply->retry_after_s > 0) /* no printf on the usual way, which is slow */
+        snprintf(seconds, sizeof seconds, "%d", reply->retry_after_s);
     return (reply->type == NULL || add(context, "Content-Type", reply->type)) &&
            (reply->allow == NULL || add(context, "Allow", reply->allow)) &&
            (reply->retry_after_s <= 0 || add(context, "Retry-After", seconds)) &&

@@ -7,7 +7,6 @@
  * RFC 9110's and PATCH are unknown; a field's value may hold bytes above 127 but no control byte but a tab. */
 #include "server/guard.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -235,8 +234,13 @@ static const char *guard_authority(const char *target, size_t *size) {
 static bool guard_host(const char *target, char *host, struct error *error) {
     size_t size = 0;
     const char *authority = guard_authority(target, &size);
-    snprintf(host, GUARD_HOST_MAX, "%.*s", (int)(size < GUARD_HOST_MAX ? size : GUARD_HOST_MAX),
-             authority ? authority : "");
+    host[0] = '\0';
+    if (authority == NULL) /* nearly always */
+        return true;
+    if (size < GUARD_HOST_MAX) {
+        memcpy(host, authority, size);
+        host[size] = '\0';
+    }
     if (size >= GUARD_HOST_MAX || !guard_is_host(host))
         return guard_refuse(error, "The target's authority is not a host with an optional port.");
     return true;
