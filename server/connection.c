@@ -1,9 +1,9 @@
 /* The table of connections: an array indexed by descriptor, so that nothing is allocated for a connection and the
  * watchdog can walk it.
  *
- * libmicrohttpd tells of a connection's end before it closes the descriptor, so a descriptor in an open slot is valid
- * while the slot's mutex is held. The kernel hands out low numbers first, so the array is little longer than the limit
- * on connections. */
+ * libmicrohttpd tells of a connection's end before it closes the descriptor, so the descriptor of a slot that was
+ * started is valid while the slot's mutex is held. Before that, out of memory, it is closed without a word. The kernel
+ * hands out low numbers first, so the array is little longer than the limit on connections. */
 #include "server/connection.h"
 
 #include "server/clock.h"
@@ -18,12 +18,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* The library begins with a connection within microseconds, where its thread is not busy. */
+static const double CONNECTION_NEW_MS = 2000;
+
 bool connection_table_init(struct connections *table, size_t count) {
     table->slots = calloc(count, sizeof *table->slots);
     if (table->slots == NULL)
         return false;
     table->count = count;
     atomic_init(&table->open, 0);
+    atomic_init(&table->end, 0);
     for (size_t i = 0; i < count; i++) {
         pthread_mutex_init(&table->slots[i].mutex, NULL);
         table->slots[i].fd = (int)i;
@@ -49,15 +53,19 @@ struct connection *connection_open(struct connections *table, int fd, const stru
     if ((size_t)fd >= table->count)
         return NULL;
     struct connection *connection = &table->slots[fd];
+    size_t end = atomic_load(&table->end);
+    while (end <= (size_t)fd && !atomic_compare_exchange_weak(&table->end, &end, (size_t)fd + 1))
+        ;
     pthread_mutex_lock(&connection->mutex);
-    /* A slot can be open here only if the library closed the descriptor without a word, out of memory. */
+    /* A slot can be open here only if the library closed the descriptor without a word. */
     if (connection->phase == CONNECTION_CLOSED)
         atomic_fetch_add(&table->open, 1);
-    connection->phase = CONNECTION_IDLE;
+    connection->phase = CONNECTION_NEW;
     connection->fresh = true;
     connection->cut = false;
     connection->linger = false;
     connection->ended = false;
+    connection->quiet = false;
     connection->since_ms = clock_now_ms();
     connection->marked = true;
     connection->mark = 0;
@@ -67,24 +75,70 @@ struct connection *connection_open(struct connections *table, int fd, const stru
     return connection;
 }
 
-void connection_close(struct connections *table, struct connection *connection) {
+void connection_start(struct connections *table, struct connection *connection) {
     pthread_mutex_lock(&connection->mutex);
+    if (connection->phase == CONNECTION_CLOSED) /* it was forgotten, but was only late */
+        atomic_fetch_add(&table->open, 1);
+    if (connection->phase == CONNECTION_CLOSED || connection->phase == CONNECTION_NEW)
+        connection->phase = CONNECTION_IDLE;
+    pthread_mutex_unlock(&connection->mutex);
+}
+
+/* The mutex is held. */
+static void connection_free(struct connections *table, struct connection *connection) {
     if (connection->phase != CONNECTION_CLOSED)
         atomic_fetch_sub(&table->open, 1);
     connection->phase = CONNECTION_CLOSED;
     connection->exchange = NULL;
+}
+
+void connection_close(struct connections *table, struct connection *connection) {
+    pthread_mutex_lock(&connection->mutex);
+    connection_free(table, connection);
     pthread_mutex_unlock(&connection->mutex);
 }
 
+void connection_forget(struct connections *table, struct connection *connection, double now_ms) {
+    if (connection->phase == CONNECTION_NEW && now_ms - connection->since_ms > CONNECTION_NEW_MS)
+        connection_free(table, connection);
+}
+
+/* Whether it is idle and was so at the last call, without a byte in between. A request may lie in the socket, or in the
+ * library's memory: the library reads what is there, and tells of a request once its first line is whole. The mutex is
+ * held. */
+static bool connection_stays_idle(struct connection *connection) {
+    int unread = 0;
+    if (connection->phase != CONNECTION_IDLE || connection->cut ||
+        (ioctl(connection->fd, SIOCINQ, &unread) == 0 && unread > 0)) {
+        connection->quiet = false;
+        return false;
+    }
+    uint64_t received = connection_count(connection).received;
+    bool stays = connection->quiet && received == connection->quiet_mark;
+    connection->quiet = true;
+    connection->quiet_mark = received;
+    return stays;
+}
+
 void connection_close_idle(struct connections *table) {
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = 0; i < atomic_load(&table->end); i++) {
         struct connection *connection = &table->slots[i];
         pthread_mutex_lock(&connection->mutex);
-        int unread = 0;
-        bool idle = connection->phase == CONNECTION_IDLE && !connection->cut;
-        /* A request that has just come is answered, if only by a refusal. */
-        if (idle && (ioctl(connection->fd, SIOCINQ, &unread) != 0 || unread == 0)) {
+        if (connection_stays_idle(connection)) {
             connection->cut = true;
+            shutdown(connection->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&connection->mutex);
+    }
+}
+
+void connection_tell(struct connections *table, const struct refusal *refusal) {
+    for (size_t i = 0; i < atomic_load(&table->end); i++) {
+        struct connection *connection = &table->slots[i];
+        pthread_mutex_lock(&connection->mutex);
+        if (connection->phase == CONNECTION_WORK && !connection->cut) {
+            connection->cut = true;
+            refusal_send(refusal, connection->fd);
             shutdown(connection->fd, SHUT_RDWR);
         }
         pthread_mutex_unlock(&connection->mutex);
@@ -100,7 +154,9 @@ static void connection_set(struct connection *connection, enum connection_phase 
     connection->phase = phase;
     connection->since_ms = clock_now_ms();
     connection->marked = false;
+    connection->mark = 0;
     connection->ended = false;
+    connection->quiet = false;
     connection->probed = false;
     connection->body_bytes = 0;
 }

@@ -30,6 +30,7 @@ struct exchange *exchange_new(struct exchange_context *context, struct connectio
     atomic_init(&exchange->cut, EXCHANGE_UNCUT);
     arena_init(&exchange->arena, context->service.limits.memory_bytes);
     exchange->arena.budget = &context->budget;
+    exchange->arena.cancelled = &exchange->task.ends;
     exchange->arena.spare = exchange->problem;
     exchange->arena.spare_size = sizeof exchange->problem;
     identifier_make(&context->identifiers, exchange->identifier);
@@ -122,7 +123,7 @@ static bool exchange_admit(struct exchange *exchange) {
         return error_set(&exchange->error, ERROR_LENGTH_REQUIRED, NULL,
                          "The request has neither Content-Length nor Transfer-Encoding: chunked; send one of them.");
     /* It would be refused once it is here; the client is spared the sending. */
-    if (framing->length > EXCHANGE_INLINE_BYTES && task_count(context->ring) >= context->ring->limit)
+    if (framing->length > EXCHANGE_INLINE_BYTES && task_is_full(context->ring))
         return exchange_full(exchange);
     if (framing->length > context->service.limits.memory_bytes)
         return error_set(&exchange->error, ERROR_MEMORY_LIMIT, NULL,

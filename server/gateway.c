@@ -151,8 +151,12 @@ static void gateway_on_connection(void *context, struct MHD_Connection *connecti
     struct gateway *gateway = context;
     struct connection *slot = gateway_slot(gateway, connection);
     (void)state;
-    if (code != MHD_CONNECTION_NOTIFY_CLOSED || slot == NULL)
+    if (slot == NULL)
         return;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection_start(gateway->connections, slot);
+        return;
+    }
     /* The library closes its descriptor next; ours lives on until the client has read the answer. */
     int copy = connection_lingers(slot) ? fcntl(slot->fd, F_DUPFD_CLOEXEC, 0) : -1;
     connection_close(gateway->connections, slot);

@@ -19,7 +19,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { LISTENER_PAUSE_MS = 50, LISTENER_COMPLAIN_MS = 1000, LISTENER_BURST = 64 };
+enum {
+    LISTENER_PAUSE_MS = 50,
+    LISTENER_COMPLAIN_MS = 1000,
+    LISTENER_BURST = 64,
+    LISTENER_SILENCE_MS = 10, /* at the end, nobody came for so long */
+    LISTENER_LAST_MS = 200,
+};
 
 static void listener_set_port(struct sockaddr *address, uint16_t port) {
     if (address->sa_family == AF_INET6)
@@ -178,6 +184,16 @@ static void listener_accept(struct listener *listener, int socket) {
     }
 }
 
+/* Takes who has come before the end: a socket that closes resets those in its backlog. Clients that come without a
+ * pause are cut off after a while. */
+static void listener_empty(struct listener *listener, struct pollfd *ready) {
+    double until_ms = clock_now_ms() + LISTENER_LAST_MS;
+    while (poll(ready, listener->socket_count, LISTENER_SILENCE_MS) > 0 && clock_now_ms() < until_ms)
+        for (size_t i = 0; i < listener->socket_count; i++)
+            if (ready[i].revents != 0)
+                listener_accept(listener, listener->sockets[i]);
+}
+
 static void *listener_run(void *argument) {
     struct listener *listener = argument;
     struct pollfd ready[LISTENER_SOCKETS_MAX + 1];
@@ -187,8 +203,12 @@ static void *listener_run(void *argument) {
 
     while (true) {
         poll(ready, listener->socket_count + 1, -1);
-        if (ready[listener->socket_count].revents != 0)
+        if (listener->spare < 0)
+            listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (ready[listener->socket_count].revents != 0) {
+            listener_empty(listener, ready);
             return NULL;
+        }
         for (size_t i = 0; i < listener->socket_count; i++)
             if (ready[i].revents != 0)
                 listener_accept(listener, listener->sockets[i]);

@@ -210,9 +210,10 @@ void log_done(struct log *log) {
         pthread_mutex_unlock(&log->mutex);
         pthread_join(log->thread, NULL);
     }
+    pthread_mutex_lock(&log->mutex);
+    log->threaded = false;
     log_flush(log);
-    pthread_cond_destroy(&log->changed);
-    pthread_mutex_destroy(&log->mutex);
+    pthread_mutex_unlock(&log->mutex);
 }
 
 void log_end(struct log *log, struct log_line *line) {

@@ -39,7 +39,7 @@ void log_init(struct log *log, int fd, const char *format, const char *level);
  * each is written at once, as what is more urgent than info always is. */
 bool log_start(struct log *log);
 
-/* Writes what is held. */
+/* Ends the log's thread and writes what is held. Lines that other threads still log are then written at once. */
 void log_done(struct log *log);
 
 /* A line is begun, given its pairs, and written. A pair that no longer fits is left out. Control bytes, quotes and

@@ -1,6 +1,6 @@
 /* attnd: attention as an HTTP microservice. Reads the settings, starts the server, and drains it when told to end.
- * Exit status: 0 drained, 1 could not start, 2 a setting is wrong, 143 ended at once by a
- * second signal, whichever it was. */
+ * Exit status: 0 drained, 1 could not start, 2 a setting is wrong, 3 drained but for a computation that did not stop,
+ * 143 ended at once by a second signal, whichever it was. */
 #include "server/early.h"
 #include "server/healthcheck.h"
 #include "server/log.h"
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { MAIN_STUCK = 3 };
 
 static const double MAIN_REST_MS = 1000;
 
@@ -30,14 +32,14 @@ static int main_serve(const struct settings *settings) {
     if (!server_start(&server, settings, &log, &error)) {
         log_message(&log, LOG_ERROR, "%s", error.detail);
         log_done(&log);
-        return 1;
+        _exit(1); /* threads may have been started */
     }
     while (process_wait(MAIN_REST_MS) == 0)
         server_rest(&server);
-    bool drained = server_drain(&server);
+    enum server_end end = server_drain(&server);
     log_done(&log);
-    if (!drained)
-        _exit(128 + SIGTERM);
+    if (end != SERVER_DRAINED)
+        _exit(end == SERVER_STUCK ? MAIN_STUCK : 128 + SIGTERM);
     return 0;
 }
 

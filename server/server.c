@@ -2,7 +2,8 @@
  *
  * Draining: /readyz says 503 and every answer closes its connection; then nothing is accepted any more, connections
  * without a request are closed, and what is under way is waited for. At the deadline large answers that have not begun
- * become a 503. The library is stopped only when no connection is suspended: it aborts otherwise. */
+ * become a 503, and steps under way are told to stop. The library is stopped only when no connection is suspended: it
+ * aborts otherwise. So where a step does not stop, nothing is stopped or freed. */
 #include "server/server.h"
 
 #include "api/decode.h"
@@ -19,6 +20,8 @@ enum {
     SERVER_THREAD_DESCRIPTORS = 3,
     SERVER_NUMBERS = 256, /* descriptors that were open before us push the numbers up */
     SERVER_TICK_MS = 10,
+    SERVER_ARRIVING_MS = 100,    /* in a drain, for requests that were on their way at the signal */
+    SERVER_GRACE_MS = 2000,      /* after the deadline, for steps that are under way */
     SERVER_LAST_WORDS_MS = 1000, /* for the answers that the deadline made */
     SERVER_BURST_BYTES = 32 << 20,
 };
@@ -38,17 +41,19 @@ static void server_budget(struct server *server) {
 }
 
 static bool server_refusals(struct server *server, struct error *error) {
-    struct error full = {0}, timeout = {0}, no_memory = {0}, too_large = {0};
+    struct error full = {0}, timeout = {0}, no_memory = {0}, too_large = {0}, draining = {0};
     error_set(&full, ERROR_SERVER_FULL, NULL, "The server has as many connections as it takes; try again later.");
     error_set(&timeout, ERROR_REQUEST_TIMEOUT, NULL,
               "The request took too long to arrive; the time and the minimum rate are settings of the server.");
     error_set(&no_memory, ERROR_NO_MEMORY, NULL, "The server is out of memory; try again later.");
     error_set(&too_large, ERROR_BODY_TOO_LARGE, NULL, "The body has more than %zu bytes, the most that is taken.",
               server->context.service.limits.body_bytes);
+    error_set(&draining, ERROR_DRAINING, NULL, "The server is shutting down; send the request again.");
     const struct cors *cors = &server->context.cors;
     return refusal_init(&server->full, &full, cors, error) && refusal_init(&server->timeout, &timeout, cors, error) &&
            refusal_init(&server->no_memory, &no_memory, cors, error) &&
-           refusal_init(&server->too_large, &too_large, cors, error);
+           refusal_init(&server->too_large, &too_large, cors, error) &&
+           refusal_init(&server->draining, &draining, cors, error);
 }
 
 /* Fits connections and lingering sockets to the descriptors there are. */
@@ -85,7 +90,8 @@ static void server_connect(struct server *server, size_t connections) {
                    .body_ms = (double)settings->body_timeout_ms,
                    .answer_ms = (double)settings->answer_timeout_ms,
                    .idle_ms = (double)settings->idle_timeout_ms,
-                   .rate = (double)settings->rate},
+                   .rate = (double)settings->rate,
+                   .answer_rate = (double)settings->answer_rate},
         .connections = &server->connections,
         .timeout = &server->timeout,
         .log = server->log,
@@ -158,14 +164,22 @@ static bool server_wait(struct server *server, double until_ms) {
     return true;
 }
 
-/* Until no connection is suspended. */
-static bool server_refuse(struct server *server) {
-    do {
+/* Refuses what has not begun to be answered, until no connection is suspended. */
+static enum server_end server_refuse(struct server *server) {
+    double until_ms = clock_now_ms() + SERVER_GRACE_MS;
+    while (true) {
         task_refuse_all(&server->ring);
-        if (task_count(&server->ring) > 0 && process_wait(SERVER_TICK_MS) != 0)
-            return false;
-    } while (task_count(&server->ring) > 0);
-    return true;
+        size_t count = task_count(&server->ring);
+        if (count == 0)
+            return SERVER_DRAINED;
+        if (clock_now_ms() > until_ms) {
+            log_message(server->log, LOG_ERROR, "ending with %zu requests whose computation does not stop", count);
+            connection_tell(&server->connections, &server->draining);
+            return SERVER_STUCK;
+        }
+        if (process_wait(SERVER_TICK_MS) != 0)
+            return SERVER_TOLD;
+    }
 }
 
 void server_rest(struct server *server) {
@@ -184,20 +198,28 @@ static void server_say(struct server *server, const char *message, const char *k
     log_end(server->log, &line);
 }
 
-bool server_drain(struct server *server) {
+enum server_end server_drain(struct server *server) {
     const struct settings *settings = &server->settings;
     server_say(server, "draining", "connections", atomic_load(&server->connections.open));
     atomic_store(&server->context.draining, true);
     if (settings->drain_delay_ms > 0 && process_wait((double)settings->drain_delay_ms) != 0)
-        return false;
+        return SERVER_TOLD;
 
-    atomic_store(&server->context.refusing, true);
+    double now_ms = clock_now_ms(), until_ms = now_ms + (double)settings->drain_timeout_ms;
+    double arrived_ms = now_ms + SERVER_ARRIVING_MS;
     listener_stop(&server->listener);
-    if (!server_wait(server, clock_now_ms() + (double)settings->drain_timeout_ms))
-        return false;
+    if (!server_wait(server, arrived_ms < until_ms ? arrived_ms : until_ms))
+        return SERVER_TOLD;
+    atomic_store(&server->context.refusing, true);
+    if (!server_wait(server, until_ms))
+        return SERVER_TOLD;
+
     size_t late = atomic_load(&server->connections.open);
-    if (!server_refuse(server) || !server_wait(server, clock_now_ms() + (double)SERVER_LAST_WORDS_MS))
-        return false;
+    enum server_end end = server_refuse(server);
+    if (end != SERVER_DRAINED)
+        return end;
+    if (!server_wait(server, clock_now_ms() + (double)SERVER_LAST_WORDS_MS))
+        return SERVER_TOLD;
 
     watchdog_stop(&server->watchdog);
     gateway_stop(&server->gateway);
@@ -206,5 +228,5 @@ bool server_drain(struct server *server) {
     task_ring_done(&server->ring);
     connection_table_done(&server->connections);
     server_say(server, "drained", "late", late);
-    return true;
+    return SERVER_DRAINED;
 }

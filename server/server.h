@@ -20,7 +20,7 @@ struct server {
     struct log *log;
     struct exchange_context context;
     struct connections connections;
-    struct refusal full, timeout, no_memory, too_large;
+    struct refusal full, timeout, no_memory, too_large, draining;
     struct task_ring ring;
     struct workers workers;
     struct linger_room lingering;
@@ -35,6 +35,12 @@ bool server_start(struct server *server, const struct settings *settings, struct
 /* To be called about once a second: after a burst, memory goes back to the system. */
 void server_rest(struct server *server);
 
-/* Answers what is under way, refuses what comes, and ends. False: told by a second signal to end at once; nothing has
- * been freed then. */
-bool server_drain(struct server *server);
+enum server_end {
+    SERVER_DRAINED,
+    SERVER_TOLD,  /* by a second signal, to end at once */
+    SERVER_STUCK, /* a step of a request did not end in time; its client has been told */
+};
+
+/* Answers what is under way, refuses what comes, and ends. Nothing has been freed unless it is SERVER_DRAINED: threads
+ * still run, so the process must end without exit handlers. */
+enum server_end server_drain(struct server *server);

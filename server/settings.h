@@ -31,7 +31,7 @@ struct settings {
     uint64_t all_memory_bytes; /* of all requests together; 0 = a share of what there is */
     uint64_t connections, waiting;
     uint64_t header_timeout_ms, body_timeout_ms, answer_timeout_ms, idle_timeout_ms;
-    uint64_t rate; /* bytes a second */
+    uint64_t rate, answer_rate; /* bytes a second */
     uint64_t drain_delay_ms, drain_timeout_ms;
     const char *log_format; /* "logfmt" or "json" */
     const char *log_level;  /* "error", "warn", "info" or "debug" */

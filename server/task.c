@@ -25,15 +25,39 @@ void task_ring_done(struct task_ring *ring) {
 
 void task_init(struct task *task) {
     *task = (struct task){.references = 1, .stage = TASK_DONE};
+    atomic_init(&task->ends, false);
+}
+
+static bool task_has_place(const struct task_ring *ring) {
+    return !ring->closed && ring->places < ring->limit;
 }
 
 bool task_admit(struct task_ring *ring) {
     pthread_mutex_lock(&ring->mutex);
-    bool admitted = !ring->closed && ring->count < ring->limit;
-    if (admitted)
+    bool admitted = task_has_place(ring);
+    if (admitted) {
         ring->count++;
+        ring->places++;
+    }
     pthread_mutex_unlock(&ring->mutex);
     return admitted;
+}
+
+bool task_is_full(struct task_ring *ring) {
+    pthread_mutex_lock(&ring->mutex);
+    bool full = !task_has_place(ring);
+    pthread_mutex_unlock(&ring->mutex);
+    return full;
+}
+
+/* Takes or gives back the task's place, by whether there is work to do for it. A stream whose reader is slow has made
+ * as many blocks as it may; once the reader goes on, it goes on too, whoever has been admitted meanwhile. */
+static void task_place(struct task_ring *ring, struct task *task) {
+    bool rests = task->stage == TASK_RUN && task->streams && task->run.running == 0 && !run_is_startable(&task->run);
+    bool works = task->queued && !rests;
+    if (works != task->placed)
+        works ? ring->places++ : ring->places--;
+    task->placed = works;
 }
 
 /* Last in turn, that is before the one whose turn it is. */
@@ -72,7 +96,7 @@ void task_wake(struct task_ring *ring, struct task *task) {
 void task_submit(struct task_ring *ring, struct task *task) {
     pthread_mutex_lock(&ring->mutex);
     task->stage = TASK_PARSE;
-    task->queued = true;
+    task->queued = task->placed = true;
     task->references++;
     task->begin_ms = clock_now_ms();
     task_link(ring, task);
@@ -85,6 +109,7 @@ void task_finish(struct task_ring *ring, struct task *task) {
     task_unlink(ring, task);
     ring->count--;
     task->queued = false;
+    task_place(ring, task);
     task->stage = TASK_DONE;
     task->references--;
     if (task->references > 0) {
@@ -125,6 +150,7 @@ static void task_hold(struct task *task) {
 
 void task_settle(struct task_ring *ring, struct task *task) {
     bool running = task->stage == TASK_RUN && task->run.running > 0;
+    task_place(ring, task);
     if (!task->queued || task->busy || running)
         return;
 
@@ -173,6 +199,7 @@ static const struct job_block *task_next_block(struct task_ring *ring, struct ta
             return block;
         task->offset = 0;
         run_release(&task->run);
+        task_place(ring, task);
         pthread_cond_broadcast(&ring->changed);
     }
     if (task->cancelled) {
@@ -209,39 +236,50 @@ bool task_is_waiting(struct task_ring *ring, const struct task *task) {
     return waiting;
 }
 
+static void task_end(struct task_ring *ring, struct task *task) {
+    task->cancelled = true;
+    atomic_store(&task->ends, true);
+    task_settle(ring, task);
+}
+
 void task_cancel(struct task_ring *ring, struct task *task) {
     pthread_mutex_lock(&ring->mutex);
-    task->cancelled = true;
-    task_settle(ring, task);
+    task_end(ring, task);
     pthread_mutex_unlock(&ring->mutex);
 }
 
 void task_leave(struct task_ring *ring, struct task *task) {
     pthread_mutex_lock(&ring->mutex);
-    task->cancelled = true;
-    task_settle(ring, task);
+    task_end(ring, task);
     bool last = --task->references == 0;
     pthread_mutex_unlock(&ring->mutex);
     if (last)
         ring->hooks.release(task);
 }
 
+/* A task in the ring that is not refused yet, or NULL. */
+static struct task *task_unrefused(const struct task_ring *ring) {
+    struct task *task = ring->turn;
+    if (task == NULL)
+        return NULL;
+    while (task->refused) {
+        task = task->next;
+        if (task == ring->turn)
+            return NULL;
+    }
+    return task;
+}
+
 void task_refuse_all(struct task_ring *ring) {
+    struct task *task;
     pthread_mutex_lock(&ring->mutex);
     ring->closed = true;
-    /* Settling may take a task out of the ring and give up the mutex, so each round begins anew. */
-    bool found = true;
-    while (found) {
-        found = false;
-        struct task *task = ring->turn;
-        for (size_t i = 0; task != NULL && i < ring->count && !found; i++, task = task->next) {
-            found = !task->refused;
-            if (found) {
-                task->refused = true;
-                task->cancelled |= task->begun;
-                task_settle(ring, task);
-            }
-        }
+    /* Settling may take a task out of the ring, free it and give up the mutex, so each search begins anew. */
+    while ((task = task_unrefused(ring)) != NULL) {
+        task->refused = true;
+        task->cancelled |= task->begun;
+        atomic_store(&task->ends, true);
+        task_settle(ring, task);
     }
     pthread_mutex_unlock(&ring->mutex);
 }

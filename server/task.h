@@ -5,6 +5,7 @@
 #include "server/run.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,12 +29,14 @@ struct task {
     struct task *next, *previous;
     size_t references; /* the owner, and the workers while they have it */
     bool queued;       /* the workers have it */
+    bool placed;       /* it takes one of the places */
     bool busy;         /* parsed, collected or ended by a worker just now; parts are counted in `run` */
     bool waiting;      /* the connection is suspended until there is something to send */
     bool streams;      /* its text is sent as it is made */
     bool begun;        /* its answer has begun to be sent */
     bool cancelled;    /* nobody wants the answer any more */
     bool refused;      /* the server shuts down: the answer is a 503 */
+    atomic_bool ends;  /* cancelled or refused, for the step that is under way: see arena_is_cancelled() */
     struct run run;
     size_t offset; /* streamed: bytes taken of the block that goes out next; the reader's alone */
     char *text;    /* held: the text so far */
@@ -49,12 +52,13 @@ struct task_hooks {
 
 struct task_ring {
     struct task_hooks hooks;
-    size_t limit;  /* most tasks in hand */
+    size_t limit;  /* most places taken when one more is admitted */
     size_t blocks; /* of a job that is run: how far it may be ahead of its client */
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* there may be a step to take, or none is left */
     struct task *turn;      /* whose turn it is; NULL: no task */
     size_t count;           /* tasks in hand, admitted ones included */
+    size_t places;          /* of these, tasks with work to do: a stream that waits for its reader takes no place */
     bool closed;            /* no more are admitted */
 };
 
@@ -98,6 +102,9 @@ void task_leave(struct task_ring *ring, struct task *task);
 /* The time to drain is over: tasks that have not begun to answer answer 503, the others are
  * cancelled, and no more are admitted. */
 void task_refuse_all(struct task_ring *ring);
+
+/* Whether task_admit() would fail now. */
+bool task_is_full(struct task_ring *ring);
 
 /* Tasks in hand. */
 size_t task_count(struct task_ring *ring);

@@ -3,8 +3,10 @@
  * limit, which wakes the library, which closes it. It does the same where a client closed its end in one packet with
  * its last bytes, which 0.9.75 does not notice.
  *
- * Head: the whole of it in header_ms. Body: body_ms and the time its bytes so far take at the minimum rate. Answer: in
- * each span of answer_ms the client acknowledges at least as much as the minimum rate asks. While an answer is being
+ * Head: the whole of it in header_ms. Body: in each span of body_ms at least as much arrives as the minimum rate asks.
+ * Answer: in each span of answer_ms the client acknowledges as much, and on the average of the whole answer as much as
+ * the answer's rate asks. What came fast buys no silence, and what is taken slowly ends in a time that its size sets.
+ * While an answer is being
  * made only the client's leaving ends it; that it closed its sending side alone is no leaving, and to tell the two
  * apart something must be written: see connection_is_gone(). */
 #include "server/watchdog.h"
@@ -22,6 +24,8 @@ static enum watchdog_verdict watchdog_judge_idle(const struct watchdog_limits *l
         connection->marked = true;
         connection->mark = counters->received;
     }
+    /* What came between the request before and the first look is not told from that request. A head that begins so and
+     * then stops is held as long as a connection that says nothing. */
     if (connection->mark != counters->received) {
         /* The first bytes of a head. A fresh connection's time began when it was opened. */
         if (!connection->fresh)
@@ -33,12 +37,39 @@ static enum watchdog_verdict watchdog_judge_idle(const struct watchdog_limits *l
     return now_ms - connection->since_ms > limit_ms ? WATCHDOG_CLOSE : WATCHDOG_KEEP;
 }
 
+static enum watchdog_verdict watchdog_judge_body(const struct watchdog_limits *limits, struct connection *connection,
+                                                 double now_ms) {
+    if (now_ms - connection->since_ms <= limits->body_ms)
+        return WATCHDOG_KEEP;
+    if ((double)(connection->body_bytes - connection->mark) < limits->rate * limits->body_ms / 1000)
+        return WATCHDOG_REFUSE;
+    connection->mark = connection->body_bytes;
+    connection->since_ms = now_ms;
+    return WATCHDOG_KEEP;
+}
+
+/* Whether the whole answer is taken too slowly. The time in which the client waits for us does not count. */
+static bool watchdog_is_slow(const struct watchdog_limits *limits, struct connection *connection,
+                             const struct connection_counters *counters, bool ours, double now_ms) {
+    if (!connection->marked) {
+        connection->answer_mark = counters->acknowledged;
+        connection->taking_ms = 0;
+    } else if (!ours) {
+        connection->taking_ms += now_ms - connection->looked_ms;
+    }
+    connection->looked_ms = now_ms;
+    double taken = (double)(counters->acknowledged - connection->answer_mark);
+    return taken < limits->answer_rate * (connection->taking_ms - limits->answer_ms) / 1000;
+}
+
 static enum watchdog_verdict watchdog_judge_answer(const struct watchdog_limits *limits, struct connection *connection,
                                                    const struct connection_counters *counters, bool waiting,
                                                    double now_ms) {
     double span_ms = now_ms - connection->since_ms;
     bool begins = !connection->marked;
     bool ours = waiting && counters->unsent == 0;
+    if (watchdog_is_slow(limits, connection, counters, ours, now_ms))
+        return WATCHDOG_CLOSE;
     bool kept = span_ms > limits->answer_ms && counters->acknowledged >= connection->mark &&
                 (double)(counters->acknowledged - connection->mark) >= limits->rate * limits->answer_ms / 1000;
 
@@ -61,11 +92,11 @@ enum watchdog_verdict watchdog_judge(const struct watchdog_limits *limits, struc
     case CONNECTION_HEAD:
         return elapsed_ms > limits->header_ms ? WATCHDOG_REFUSE : WATCHDOG_KEEP;
     case CONNECTION_BODY:
-        return elapsed_ms > limits->body_ms + (double)connection->body_bytes / limits->rate * 1000 ? WATCHDOG_REFUSE
-                                                                                                   : WATCHDOG_KEEP;
+        return watchdog_judge_body(limits, connection, now_ms);
     case CONNECTION_ANSWER:
         return watchdog_judge_answer(limits, connection, counters, waiting, now_ms);
     case CONNECTION_WORK:
+    case CONNECTION_NEW:
     case CONNECTION_CLOSED:
         return WATCHDOG_KEEP;
     }
@@ -100,6 +131,7 @@ static bool watchdog_is_gone(struct connection *connection, bool waiting) {
     }
     case CONNECTION_WORK:
     case CONNECTION_ANSWER:
+    case CONNECTION_NEW:
     case CONNECTION_CLOSED:
         return false;
     }
@@ -109,6 +141,7 @@ static bool watchdog_is_gone(struct connection *connection, bool waiting) {
 /* `closely`: not only whether a client left whose answer is being made, which a worker should know soon. */
 static void watchdog_look(struct watchdog *watchdog, struct connection *connection, bool closely, double now_ms) {
     pthread_mutex_lock(&connection->mutex);
+    connection_forget(watchdog->connections, connection, now_ms);
     bool working = connection->phase == CONNECTION_WORK || connection->phase == CONNECTION_ANSWER;
     bool open = connection->phase != CONNECTION_CLOSED && !connection->cut && (closely || working);
     bool gone = false, waiting = open && connection->exchange != NULL && exchange_is_waiting(connection->exchange);
@@ -168,7 +201,7 @@ static void *watchdog_run(void *argument) {
         if (closely)
             closely_at_ms = now_ms + close_ms;
         if (atomic_load(&watchdog->connections->open) > 0)
-            for (size_t i = 0; i < watchdog->connections->count; i++)
+            for (size_t i = 0; i < atomic_load(&watchdog->connections->end); i++)
                 watchdog_look(watchdog, &watchdog->connections->slots[i], closely, now_ms);
 
         pthread_mutex_lock(&watchdog->mutex);

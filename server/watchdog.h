@@ -11,7 +11,8 @@
 
 struct watchdog_limits {
     double header_ms, body_ms, answer_ms, idle_ms;
-    double rate; /* bytes a second, of bodies and answers */
+    double rate;        /* bytes a second, of bodies and answers, in each span of body_ms or answer_ms */
+    double answer_rate; /* of an answer as a whole, answer_ms aside */
 };
 
 enum watchdog_verdict {

@@ -49,13 +49,49 @@ Test(watchdog, between_requests_a_connection_may_be_idle_and_then_has_the_time_o
     cr_assert_eq(at(&silent, 1401), WATCHDOG_CLOSE);
 }
 
-Test(watchdog, a_body_earns_time_by_its_bytes) {
+Test(watchdog, a_body_must_arrive_at_the_minimum_rate) {
     struct connection connection = {.phase = CONNECTION_BODY, .since_ms = 1000};
+    connection.body_bytes = 200;
     cr_assert_eq(at(&connection, 1200), WATCHDOG_KEEP);
-    cr_assert_eq(at(&connection, 1201), WATCHDOG_REFUSE);
-    connection.body_bytes = 500; /* half a second at 1000 bytes a second */
-    cr_assert_eq(at(&connection, 1700), WATCHDOG_KEEP);
-    cr_assert_eq(at(&connection, 1701), WATCHDOG_REFUSE);
+    cr_assert_eq(at(&connection, 1201), WATCHDOG_KEEP); /* 200 bytes in 0.2 s */
+    connection.body_bytes = 399;
+    cr_assert_eq(at(&connection, 1401), WATCHDOG_KEEP);
+    cr_assert_eq(at(&connection, 1402), WATCHDOG_REFUSE);
+}
+
+Test(watchdog, bytes_of_a_body_that_came_fast_buy_no_silence) {
+    struct connection connection = {.phase = CONNECTION_BODY, .since_ms = 1000, .body_bytes = 62 << 20};
+    cr_assert_eq(at(&connection, 1201), WATCHDOG_KEEP);
+    cr_assert_eq(at(&connection, 1402), WATCHDOG_REFUSE);
+}
+
+Test(watchdog, silence_is_too_slow_at_any_rate) {
+    struct watchdog_limits least = limits;
+    least.rate = 1e-9;
+    struct connection connection = {.phase = CONNECTION_BODY, .since_ms = 1000};
+    cr_assert_eq(watchdog_judge(&least, &connection, &(struct connection_counters){0}, false, 1201), WATCHDOG_REFUSE);
+}
+
+Test(watchdog, a_whole_answer_has_a_time_by_its_bytes) {
+    struct watchdog_limits both = limits;
+    both.rate = 1000;
+    both.answer_rate = 2000;
+    struct connection connection = {.phase = CONNECTION_ANSWER};
+    struct connection_counters counters = {.acknowledged = 50, .unsent = 9};
+    double now_ms = 1000;
+    /* 1500 bytes a second: enough in each span, but 300 ms are used up after 1.2 s. */
+    for (; now_ms <= 2200; now_ms += 10, counters.acknowledged += 15)
+        cr_assert_eq(watchdog_judge(&both, &connection, &counters, false, now_ms), WATCHDOG_KEEP, "%f", now_ms);
+    cr_assert_eq(watchdog_judge(&both, &connection, &counters, false, now_ms), WATCHDOG_CLOSE);
+}
+
+Test(watchdog, the_time_of_a_whole_answer_stands_still_while_it_is_made) {
+    struct watchdog_limits both = limits;
+    both.answer_rate = 2000;
+    struct connection connection = {.phase = CONNECTION_ANSWER};
+    struct connection_counters counters = {.acknowledged = 50};
+    for (double now_ms = 1000; now_ms < 9000; now_ms += 10)
+        cr_assert_eq(watchdog_judge(&both, &connection, &counters, true, now_ms), WATCHDOG_KEEP);
 }
 
 Test(watchdog, an_answer_must_be_taken_at_the_minimum_rate) {
