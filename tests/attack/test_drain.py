@@ -138,8 +138,8 @@ def standing(thread):
 def stuck_step():
     """A step that never ends, as its thread stands still: the client is told, and the process ends with 3."""
     with Server("--drain-timeout-ms", 300, "--threads", 1) as server, server.connect(20) as connection:
-        connection.send(message("POST", SELF, held(2500)))
-        time.sleep(0.2)
+        connection.send(message("POST", SELF, held(5000)))
+        time.sleep(0.1)
         thread = worker(server)
         expect(thread, "there is no worker")
         with standing(thread) as has_ended:
