@@ -252,8 +252,7 @@ enum exchange_step exchange_body(struct exchange *exchange, const char *data, si
 /* Hands the exchange to the workers, if they have a place. */
 static enum exchange_step exchange_submit(struct exchange *exchange) {
     struct task *task = &exchange->task;
-    struct task_ring *ring = exchange->context->ring;
-    if (!task_admit(ring)) {
+    if (!task_admit(exchange->context->ring)) {
         if (atomic_load(&exchange->context->refusing))
             exchange_draining(exchange);
         else
@@ -266,7 +265,7 @@ static enum exchange_step exchange_submit(struct exchange *exchange) {
     task->route = exchange->route;
     task->arena = &exchange->arena;
     task->reply = &exchange->reply;
-    task_submit(ring, task);
+    task_submit(exchange->context->ring, task);
     return EXCHANGE_SUSPENDED;
 }
 

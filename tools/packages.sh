@@ -17,7 +17,7 @@ packages_of() {
     runtime) echo "libmicrohttpd12$t64" libjansson4 libopenblas0-pthread ;;
     run) echo curl:curl ;;
     test) echo libcriterion-dev g++:g++ clang:clang $format universal-ctags:ctags binutils:nm \
-        python3:python3 python3-numpy git:git curl:curl ;;
+        python3:python3 python3-numpy git:git curl:curl nginx-light:nginx haproxy:haproxy ;;
     browser) echo chromium:chromium nodejs:node npm:npm ca-certificates ;;
     bench) echo wrk:wrk python3-venv g++:g++ libfast-float-dev libsimdjson-dev ;;
     peers) echo python3-venv python3-torch python3-numpy ;;

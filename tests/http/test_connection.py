@@ -2,11 +2,17 @@
 """Clients that are slow, vanish or are too many: each is dealt with in time, nothing leaks, and the others do not feel it."""
 
 import base64
+import contextlib
+import os
 import random
 import struct
+import sys
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "attack"))
+
+from attnd_attack import Kept  # noqa: E402
 from attnd_client import (SELF, SMALL, Claims, Closed, Connection, Failure, PATIENCE, Server, as_bytes, expect,
                           is_small_answer, message, problem, wait_until)
 
@@ -233,12 +239,13 @@ def answers(server):
 
 
 def at_waiting_limit():
-    """One large request whose client does not read fills the workers; the next large one is refused, small ones not."""
+    """One large request that is computed fills the only place; the next large one is refused, small ones are not. Once
+    its answer is sent, and waits for its reader, the place is free."""
     with Server("--max-waiting", 1, "--threads", 1) as server:
-        stuck = Connection(server.port, receive_buffer=8192)
+        working = server.connect(60)
+        working.send(message("POST", SELF, large(4000, returns=["weights"]).replace(b"{", b'{"normalize":"sum",', 1)))
+        time.sleep(0.1 * PATIENCE)
         body = large(1500)
-        stuck.send(message("POST", SELF, body))
-        time.sleep(0.3 * PATIENCE)
         with server.connect() as connection:
             response = connection.post(SELF, body)
             problem(response, 503, "server_full")
@@ -246,10 +253,13 @@ def at_waiting_limit():
             started = time.monotonic()
             is_small_answer(server.request("POST", SELF, SMALL))
             expect(time.monotonic() - started < PATIENCE, "a small request waited")
-            answer = stuck.read()
-            expect(answer.status == 200 and answer.json()["shape"]["weights"] == [1500, 1500], "the large answer")
-            stuck.close()
-        expect(wait_until(lambda: server.request("POST", SELF, body).status == 200, 5), "a freed place is not given")
+        expect(wait_until(lambda: server.request("POST", SELF, body).status == 200, 20), "a freed place is not given")
+        stuck = Connection(server.port, receive_buffer=8192)
+        stuck.send(message("POST", SELF, body))
+        stuck.socket.recv(1)
+        expect(wait_until(lambda: server.request("POST", SELF, body).status == 200, 5), "a slow reader has the place")
+        stuck.close()
+        working.close()
 
 
 def no_starving(server):
@@ -282,6 +292,23 @@ def no_starving(server):
     expect(took[89] < 0.5 * PATIENCE, f"one small request in ten took over {took[89]:.3f} s")
 
 
+def vanishing(claims, server, beside):
+    server.request("POST", SELF, large(1000))
+    time.sleep(0.2)
+    for claim, function, *by_reset in (
+            ("bodies cut off by FIN are noticed long before their deadline", cut_body, False),
+            ("heads cut off by FIN are noticed long before their deadline", cut_heads),
+            ("a body cut off by a half-close is ended", cut_body_half_closed),
+            ("vanished while streaming (FIN): nothing leaks", vanish_while_streaming, False),
+            ("vanished while streaming (RST): nothing leaks", vanish_while_streaming, True),
+            ("vanished while computing (FIN): nothing leaks", vanish_while_computing, False),
+            ("vanished while computing (RST): nothing leaks", vanish_while_computing, True),
+            ("the work of a vanished client is dropped", work_is_dropped),
+            ("small requests do not wait behind large ones", no_starving)):
+        claims.check(claim + beside, function, server, *by_reset)
+    claims.check("the server stops cleanly after them" + beside, server.stop)
+
+
 def main():
     claims = Claims()
     with Server(*SHORT) as server:
@@ -305,18 +332,20 @@ def main():
         claims.check("a body cut off by RST: nothing leaks, the next is right", cut_body, server, True)
         claims.check("a body cut off by a half-close is ended", cut_body_half_closed, server)
         claims.check("the server stops cleanly", server.stop)
-    with Server() as server:
+    with Server(*SHORT[:-1], 60000) as server, Kept(server):
+        chunked = HEAD.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked") + b"1000\r\n"
         server.request("POST", SELF, large(1000))
         time.sleep(0.2)
-        claims.check("bodies cut off by FIN are noticed long before their deadline", cut_body, server, False)
-        claims.check("heads cut off by FIN are noticed long before their deadline", cut_heads, server)
-        claims.check("vanished while streaming (FIN): nothing leaks", vanish_while_streaming, server, False)
-        claims.check("vanished while streaming (RST): nothing leaks", vanish_while_streaming, server, True)
-        claims.check("vanished while computing (FIN): nothing leaks", vanish_while_computing, server, False)
-        claims.check("vanished while computing (RST): nothing leaks", vanish_while_computing, server, True)
-        claims.check("the work of a vanished client is dropped", work_is_dropped, server)
-        claims.check("small requests do not wait behind large ones", no_starving, server)
-        claims.check("the server stops cleanly after them", server.stop)
+        base = server.descriptors()
+        for claim, begin, drip in (("a head that drips", HEAD[:45], b"X"), ("a head that stops", HEAD[:30], b""),
+                                   ("a body that drips", HEAD, b" "), ("a body that stops", HEAD + BODY[:4], b""),
+                                   ("a body in chunks that drips", chunked, b" ")):
+            claims.check(f"{claim} is cut beside kept connections", cut_in_time, server, begin, drip, 1.0)
+        claims.check("a reader that takes nothing is cut beside kept connections", slow_reader, server, base)
+        claims.check("a steady reader gets everything beside kept connections", steady_reader, server)
+    for beside in ("", " beside kept connections"):
+        with Server() as server, Kept(server) if beside else contextlib.nullcontext():
+            vanishing(claims, server, beside)
     claims.check("at --max-connections: 503 with Retry-After, the others go on", at_connection_limit)
     claims.check("at --max-waiting: 503 with Retry-After for large ones only", at_waiting_limit)
     claims.finish()
