@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import time
@@ -90,14 +91,20 @@ def under_way():
 
 
 def long_steps():
-    """Steps that look at every pair of rows, and large parts, are left at the deadline."""
-    rows = 150000
-    mask = {"padding": [False] * (rows - 1) + [True]}
-    bodies = [{"inputs": {"shape": [rows, 1], "data": [1] * rows}, "mask": mask, "return": ["output"]}, held(6000)]
+    """Looking for rows without keys, where all rows are alike and where each of many items must be looked at anew, and
+    large parts, are left at the deadline."""
+    rows, items, side = 150000, 600, 3000
+    alike = {"padding": [True] * (rows - 1) + [False]}
+    bodies = [json.dumps({"inputs": {"shape": [rows, 1], "data": [1] * rows}, "mask": alike, "return": ["output"]}),
+              # 5·10⁹ looks, which take seconds
+              f'{{"inputs":{{"shape":[{items},{side},1],"data":[{"0," * (items * side - 1)}0]}},"return":["output"],'
+              f'"mask":{{"lengths":[{f"{side}," * (items - 1)}{side}],"attend":{{"shape":[{side},{side}],'
+              f'"data":[{"0," * (side * side - 1)}0]}}}}}}',
+              held(6000)]
     for body in bodies:
         with Server("--drain-timeout-ms", 200, "--max-answer-bytes", "1TiB") as server, server.connect(60) as connection:
             connection.send(message("POST", SELF, body))
-            time.sleep(0.5)
+            time.sleep(1)
             started = time.monotonic()
             server.signal()
             code = server.wait(30)

@@ -27,7 +27,7 @@ http {{
     upstream attnd {{ server 127.0.0.1:{server}; keepalive 16; }}
     server {{
         listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://attnd; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location / {{ proxy_pass http://attnd; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host localhost; }}
     }}
 }}
 """
