@@ -7,6 +7,7 @@ set -eu
 # run:       what ./run needs beside that
 # test:      what ./test needs beside that  container: what the container proofs of ./test --full need
 # browser:   what the browser test needs beside that
+# fuzz:      what the preset fuzz needs beside test
 # bench:     what bench/run needs beside that
 # peers:     what tests/peers/environment.sh needs beside test
 # A name with a command after it (npm:npm) counts as there when the command is, whoever installed it.
@@ -23,8 +24,9 @@ packages_of() {
     peers) echo python3-venv python3-torch python3-numpy ;;
     container) echo docker.io:dockerd $client docker-compose:docker-compose debootstrap:debootstrap iptables:iptables \
         iproute2:ip util-linux:unshare ;;
+    fuzz) echo clang:clang libclang-rt-dev ;;
     *)
-        echo "$0: no such purpose: $1 (build, runtime, run, test, browser, bench, peers, container)" >&2
+        echo "$0: no such purpose: $1 (build, runtime, run, test, browser, bench, peers, container, fuzz)" >&2
         return 2
         ;;
     esac

@@ -14,7 +14,7 @@ WORDS = {
     "a word of another place": r"(?i)\.librar[y]/|\bsub[a]gent\b|\bfarm[-](?:bench|studio)\b",
     "white space at a line's end": r"[ \t]+$",
 }
-BINARY = ("*.png", "*.ico", "*.woff2", "*.npy", "*.bin")
+BINARY = ("*.png", "*.ico", "*.woff2", "*.npy", "*.bin", "tests/fuzz/corpus/*/*")
 
 
 def check(tree):
