@@ -76,12 +76,11 @@ static void is_read_exactly(const char *value, size_t size, bool is_double) {
     if (!expected)
         return;
 
-    static const char head[] = "{\"dtype\":\"float64\",\"query\":", tail[] = "}";
-    char *body = malloc(sizeof head + size + sizeof tail);
-    size_t length = sizeof head - 1;
-    memcpy(body, head, length);
-    if (!is_double)
-        memcpy(strstr(body, "64"), "32", 2);
+    static const char heads[2][28] = {"{\"dtype\":\"float32\",\"query\":", "{\"dtype\":\"float64\",\"query\":"};
+    static const char tail[] = "}";
+    char *body = malloc(sizeof *heads + size + sizeof tail);
+    size_t length = sizeof *heads - 1;
+    memcpy(body, heads[is_double], length);
     memcpy(body + length, value, size);
     memcpy(body + length + size, tail, sizeof tail);
     length += size + sizeof tail - 1;
