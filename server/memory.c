@@ -75,7 +75,7 @@ size_t memory_group_limit(const char *membership, const char *root) {
 }
 
 size_t memory_available(void) {
-    static const int resources[] = {RLIMIT_AS, RLIMIT_DATA};
+    static const unsigned resources[] = {RLIMIT_AS, RLIMIT_DATA};
     long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
     size_t least = pages > 0 && page_size > 0 ? (size_t)pages * (size_t)page_size : SIZE_MAX;
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {

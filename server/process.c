@@ -66,7 +66,7 @@ size_t process_descriptors(void) {
 
 bool process_has_room(uint64_t threads, struct error *error) {
     static const struct {
-        int resource;
+        unsigned resource;
         const char *name, *shell;
     } limits[] = {{RLIMIT_AS, "address space", "ulimit -v"}, {RLIMIT_DATA, "data", "ulimit -d"}};
     uint64_t needed = PROCESS_ROOM_MIB + threads * PROCESS_THREAD_ROOM_MIB;

@@ -29,6 +29,7 @@ struct outcome {
 static const struct limits wide = {.body_bytes = 1 << 20,
                                    .depth = 16,
                                    .elements = 1 << 16,
+                                   .values = 1 << 12,
                                    .work = 1 << 20,
                                    .answer_bytes = 1 << 20,
                                    .memory_bytes = (size_t)64 << 20};
@@ -49,6 +50,8 @@ static struct limits limits_of(unsigned choice) {
         limits.memory_bytes = 1 << 15;
     if (choice & 16)
         limits.depth = 3;
+    if (choice & 32)
+        limits.values = 4;
     return limits;
 }
 
@@ -89,7 +92,7 @@ static struct outcome outcome_of(const uint8_t *data, size_t size, bool may_fail
         arena.fail_at = choice_of(data[2]) + 64 * choice_of(data[3]);
         arena.fail_on = choice_of(data[3]) % 2 == 1;
     }
-    struct request request = {.method = row->method, .path = path};
+    struct request request = {.method = row->method, .path = path, .host = "localhost"};
     if (strcmp(row->method, "POST") == 0) {
         request.content_type = "application/json";
         request.body = body;

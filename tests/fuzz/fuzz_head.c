@@ -61,12 +61,14 @@ static void is_guarded(const struct guard_head *head) {
 }
 
 static void is_a_path(const char *target) {
-    char path[GUARD_PATH_MAX];
+    char path[GUARD_PATH_MAX], host[GUARD_HOST_MAX];
     struct error error = {0};
-    if (!guard_path(target, path, &error)) {
+    if (!guard_target(target, host, path, &error)) {
         is_a_refusal(&error);
         return;
     }
+    fuzz_require(memchr(host, '\0', sizeof host) != NULL, "%.40s", host);
+    fuzz_require(target[0] != '/' || host[0] == '\0', "%s is at %s", target, host);
     fuzz_require(memchr(path, '\0', sizeof path) != NULL, "%.40s", path);
     fuzz_require(path[0] == '/' || strcmp(path, "*") == 0, "%s gives %s", target, path);
     if (target[0] == '/' && strpbrk(target, "?#%") == NULL)

@@ -11,8 +11,12 @@
 enum { SCAN_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY };
 
 /* Not so many levels that jansson's own limit, 2048, is met. */
-static const struct limits limits = {
-    .body_bytes = 1 << 20, .depth = 16, .elements = 1 << 20, .work = 1 << 20, .answer_bytes = 1 << 20};
+static const struct limits limits = {.body_bytes = 1 << 20,
+                                     .depth = 16,
+                                     .elements = 1 << 20,
+                                     .values = 1 << 12,
+                                     .work = 1 << 20,
+                                     .answer_bytes = 1 << 20};
 
 /* Decodes for a route, in an arena that is left to the caller. */
 static struct error decoded(const char *body, size_t size, struct arena *arena, struct call *call) {
@@ -33,7 +37,8 @@ static void is_judged_alike(const char *body, size_t size) {
     bool refused = error.code == ERROR_INVALID_JSON || error.code == ERROR_INVALID_UTF8 ||
                    error.code == ERROR_DUPLICATE_MEMBER || error.code == ERROR_EMPTY_BODY;
     fuzz_require(error.code != ERROR_INTERNAL && error.code != ERROR_NO_MEMORY, "%s: %s", error.detail, body);
-    if (error.code == ERROR_TOO_DEEP || error.code == ERROR_MEMORY_LIMIT) /* seen before all of it was read */
+    if (error.code == ERROR_TOO_DEEP || error.code == ERROR_TOO_MANY_VALUES ||
+        error.code == ERROR_MEMORY_LIMIT) /* seen before all of it was read */
         return;
     json_error_t refusal;
     json_t *json = json_loadb(body, size, SCAN_FLAGS, &refusal);
