@@ -38,7 +38,8 @@ struct attention {
                                       weighed; NULL: none */
     const double *sinks;           /* [H]: exp(sink) joins the sum of the head's rows; softmax only; NULL: none */
     void *lse; /* [B,H,L] contiguous, written at the stages that write `heads`: the log of each row's sum of
-                  exponentials, its sink included; −∞ without an allowed key; softmax only; NULL: not wanted */
+                  exponentials, its sink included; −∞ with neither a sink nor an allowed key; softmax only; NULL: not
+                  wanted */
 };
 
 /* How far a block is computed: the array `rows` of a block then holds … */

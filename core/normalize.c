@@ -63,10 +63,12 @@ static bool normalize_by_sum(real *row, size_t count) {
     return REAL(row_finite)(row, count);
 }
 
-/* The log of a row's sum, −∞ for one of nothing; log(exp(a) + exp(b)) = a + log(1 + exp(b − a)), with a the larger. */
+/* The log of a row's sum; log(exp(a) + exp(b)) = a + log(1 + exp(b − a)), with a the larger. Without an allowed key
+ * there is the sink alone, so that rows which see no key in a piece of the keys can be joined with others; −∞ without
+ * either. */
 static double normalize_lse(double most, double sum, double sink) {
     if (most == -INFINITY)
-        return -INFINITY;
+        return sink;
     double keys = most + log(sum), larger = fmax(keys, sink);
     return larger + log1p(exp(fmin(keys, sink) - larger));
 }

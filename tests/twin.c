@@ -154,7 +154,8 @@ double twin_row(const struct attention *attention, enum attention_stage stage, s
     if (stage != ATTENTION_WEIGHTS)
         return NAN;
     double most = twin_most(attention, head, row);
-    double lse = most == -INFINITY ? most : most + log(twin_sum(attention, head, row, most));
+    double sink = attention->sinks ? attention->sinks[head] : -INFINITY;
+    double lse = most == -INFINITY ? sink : most + log(twin_sum(attention, head, row, most));
     twin_normalize(attention, head, row);
     if (!heads)
         return lse;

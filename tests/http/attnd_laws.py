@@ -102,26 +102,30 @@ def cache_continues(connection, seed):
 
 
 def parts_merge_to_the_whole(connection, seed):
-    """Disjoint ranges of keys, each attended to by itself and joined by lse, give what all keys give at once."""
+    """Disjoint ranges of keys, each attended to by itself and joined by lse, give what all keys give at once; sinks are
+    given with one of them. Rows see half of the keys, or those of one range only, or none."""
     draw = requests.Draw(seed)
     rank = draw.choose(2, 3, 4)
     outer = {2: (), 3: (draw.count(1, 3),), 4: (draw.count(1, 2), draw.count(1, 3))}[rank]
     keys = draw.count(300, 700) if draw.chance(0.1) else draw.count(2, 9)
     queries, size, value_size = draw.count(1, 5), draw.count(1, 4), draw.count(1, 4)
     dtype, encoding = draw.choose("float32", "float64"), draw.choose("json", "b64")
-    attend = draw.booleans(queries, keys, share=0.5)
+    attend = draw.booleans(queries, keys, share=draw.choose(0.5, 0.1))
     common = {"query": draw.array(*outer, queries, size), "return": ["lse", "output"], "dtype": dtype}
     if draw.chance(0.3):
         common["softcap"] = 1.5
     key, value = draw.array(*outer, keys, size), draw.array(*outer, keys, value_size)
     cuts = sorted({0, keys, *(draw.count(0, keys) for _ in range(3))})
+    sinks = {"sinks": draw.array(outer[1] if rank == 4 else 1)} if draw.chance(0.5) else {}
+    with_sinks = draw.count(0, len(cuts) - 2)
     parts = []
-    for begin, end in zip(cuts, cuts[1:]):
+    for number, (begin, end) in enumerate(zip(cuts, cuts[1:])):
         part = answered(connection, {**common, "key": between(key, rank, begin, end), "encoding": encoding,
                                      "value": between(value, rank, begin, end),
-                                     "mask": {"attend": [row[begin:end] for row in attend]}})
+                                     "mask": {"attend": [row[begin:end] for row in attend]},
+                                     **(sinks if number == with_sinks else {})})
         parts.append({"output": part["output"], "lse": part["lse"]})
-    whole = answered(connection, {**common, "key": key, "value": value, "mask": {"attend": attend}})
+    whole = answered(connection, {**common, "key": key, "value": value, "mask": {"attend": attend}, **sinks})
     merged = answered(connection, {"parts": parts, "dtype": dtype}, ATTENTION + "/merge")
     for name in ("lse", "output"):
         due = tensors.each(whole[name], lambda x: float("-inf") if x is None else x)

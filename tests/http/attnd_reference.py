@@ -87,7 +87,8 @@ def attend(request, tensor, sides, answer):
                 else:
                     answer.fully_masked.append((b * heads + h) * length + i)
                     answer.unexplained |= not rules.is_padded_query(b, i)
-                    weights, lse = [1 / keys if request.get("fully_masked") == "uniform" else 0.0] * keys, MINUS_INFINITY
+                    weights = [1 / keys if request.get("fully_masked") == "uniform" else 0.0] * keys
+                    lse = MINUS_INFINITY if sinks[h] is None else sinks[h]
                 output = [math.fsum(weights[j] * v[b][g][j][d] for j in range(keys) if weights[j] != 0)
                           for d in range(value_size)]
                 for name, part in zip(stages, (row, capped, masked, weights, lse, output)):

@@ -22,7 +22,7 @@ VALUES = {"top_left", "bottom_right", "auto", "causal", "sum", "none", "zero", "
 
 def pairs(name):
     """(line, Python text, curl line, answer) for each call that is followed by the request with the same numbers."""
-    answers = {line: (text, answer) for line, text, answer in examples(name)}
+    answers = {line: (command[-1], answer) for line, command, answer in examples(name)}
     snippet = None
     for language, text, line, between in fences(name):
         if language == "python":

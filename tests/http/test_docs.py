@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The examples of the documentation, run: each curl line is sent to a server and must give the JSON shown under it.
 
-In README.md and docs/API.md, a fenced ```sh block with a curl line that names http://127.0.0.1:8080, followed by a
+In README.md, docs/API.md and docs/SCALING.md, a fenced ```sh block with a curl line that names http://127.0.0.1:8080, followed by a
 fenced ```json block (at most one paragraph between them), is a question and its answer; so is a ```python block that
 names it. Answers are compared as JSON, numbers by their value and members in order. An example without a ```json block
 behind it must merely succeed. Also checked: commands can be copied with what stands behind
@@ -15,7 +15,7 @@ import subprocess
 from attnd_client import Claims, PATIENCE, Server, binary, excerpt, expect
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-FILES = ("README.md", "docs/API.md")
+FILES = ("README.md", "docs/API.md", "docs/SCALING.md")
 ADDRESS = "http://127.0.0.1:8080"
 FENCE = re.compile(r"^```([A-Za-z]*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
