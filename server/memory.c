@@ -75,14 +75,13 @@ size_t memory_group_limit(const char *membership, const char *root) {
 }
 
 size_t memory_available(void) {
-    static const unsigned resources[] = {RLIMIT_AS, RLIMIT_DATA};
     long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
     size_t least = pages > 0 && page_size > 0 ? (size_t)pages * (size_t)page_size : SIZE_MAX;
-    for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {
-        struct rlimit limit;
-        if (getrlimit(resources[i], &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-            least = memory_least(least, limit.rlim_cur);
-    }
+    struct rlimit limit; /* RLIM_INFINITY is larger than all else */
+    if (getrlimit(RLIMIT_AS, &limit) == 0)
+        least = memory_least(least, limit.rlim_cur);
+    if (getrlimit(RLIMIT_DATA, &limit) == 0)
+        least = memory_least(least, limit.rlim_cur);
     return memory_least(least, memory_group_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
 }
 

@@ -65,20 +65,21 @@ size_t process_descriptors(void) {
 }
 
 bool process_has_room(uint64_t threads, struct error *error) {
-    static const struct {
-        unsigned resource;
+    struct rlimit space = {RLIM_INFINITY, RLIM_INFINITY}, data = space;
+    getrlimit(RLIMIT_AS, &space);
+    getrlimit(RLIMIT_DATA, &data);
+    const struct {
+        rlim_t bytes;
         const char *name, *shell;
-    } limits[] = {{RLIMIT_AS, "address space", "ulimit -v"}, {RLIMIT_DATA, "data", "ulimit -d"}};
+    } limits[] = {{space.rlim_cur, "address space", "ulimit -v"}, {data.rlim_cur, "data", "ulimit -d"}};
     uint64_t needed = PROCESS_ROOM_MIB + threads * PROCESS_THREAD_ROOM_MIB;
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-        getrlimit(limits[i].resource, &limit);
-        if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >> 20 < needed)
+        if (limits[i].bytes != RLIM_INFINITY && limits[i].bytes >> 20 < needed)
             return error_set(error, ERROR_INTERNAL, NULL,
                              "The limit on %s is %" PRIu64 " MiB, too little for %" PRIu64
                              " threads: OpenBLAS would wait for memory for ever. Raise %s to %" PRIu64
                              " or more, lower --threads and --io-threads, or limit memory by a cgroup instead.",
-                             limits[i].name, (uint64_t)limit.rlim_cur >> 20, threads, limits[i].shell, needed << 10);
+                             limits[i].name, (uint64_t)limits[i].bytes >> 20, threads, limits[i].shell, needed << 10);
     }
     return true;
 }

@@ -493,8 +493,8 @@ Test(decode, padding_is_looked_up_like_any_token) {
     static const char shorter[] = "{\"tokens\":[[\"a\",\"b\"],[\"b\"]],\"pad_token\":\"-\",%s}";
     static const char *const embeddings[] = {
         "\"embeddings\":{\"a\":[1,0],\"b\":[0,1]}", "\"embeddings\":{\"a\":[1,0],\"b\":[0,1],\"-\":[5,5]}",
-        "\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],\"dtype\":\"float16\",\"b64\":"
-        "\"AAAAPA==\"},\"-\":[5,5]}"};
+        ("\"embeddings\":{\"a\":{\"shape\":[2],\"data\":[1,0]},\"b\":{\"shape\":[2],\"dtype\":\"float16\",\"b64\":"
+         "\"AAAAPA==\"},\"-\":[5,5]}")};
     for (size_t i = 0; i < sizeof embeddings / sizeof *embeddings; i++) {
         char one[400], other[400];
         snprintf(one, sizeof one, filled, embeddings[i]);
