@@ -189,7 +189,10 @@ def main():
     claims.check("requests about the time of the signal are answered or told to come again", sent_about_then)
     claims.check("answers under way are completed", under_way)
     claims.check("long steps end at the deadline", long_steps)
-    claims.check("a step that never ends: 503, exit status 3", stuck_step)
+    if os.nice(0) < 10:
+        claims.check("a step that never ends: 503, exit status 3", stuck_step)
+    else:
+        print("skipped: a step that never ends: under nice all threads are as little urgent as the worker that it looks for")
     claims.check("every thread hands the signal on", any_thread)
     claims.finish()
 
