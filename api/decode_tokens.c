@@ -155,10 +155,10 @@ static bool decode_tokens_afford(const struct decoder *decoder, const char *poin
     double scores = rows * columns * (double)(queries->given ? queries->lists : keys->lists);
     bool writes_scores = call->returns[RESULT_SCORES] || call->returns[RESULT_CAPPED] || call->returns[RESULT_MASKED] ||
                          call->returns[RESULT_WEIGHTS];
-    /* Two multiplications for each feature of a head, of which projections may leave one. */
-    double each = call->has_projections      ? 2
-                  : call->value.data != NULL ? (double)decoder->embeddings->features
-                                             : 2 * (double)decoder->embeddings->features;
+    /* A multiplication for each feature of a head, of which projections may leave one, and one for each of a value. */
+    bool weighs = call->returns[RESULT_HEADS] || call->returns[RESULT_OUTPUT];
+    double features = call->has_projections ? 1 : (double)decoder->embeddings->features;
+    double each = features + (weighs ? call->value.data != NULL ? 1 : features : 0);
     bool too_much = each * scores > (double)limits->work;
     bool too_large = writes_scores && limits->answer_bytes != 0 && 2 * scores > (double)limits->answer_bytes;
     if (call->axes_count > 0 || (!too_much && !too_large))

@@ -118,6 +118,10 @@ size_t job_text_max(const struct job *job) {
     return job->text_max;
 }
 
+size_t job_block_size(const struct job *job) {
+    return job->text_max + job->scratch_size;
+}
+
 bool job_block_init(const struct job *job, struct job_block *block, struct arena *arena, struct error *error) {
     *block = (struct job_block){0};
     block->text = arena_alloc(arena, job->text_max, 1, error);

@@ -41,8 +41,10 @@ bool job_is_streamable(const struct job *job); /* no part can fail: text may be 
 size_t job_part_count(const struct job *job);
 size_t job_barrier(const struct job *job, size_t part);
 
-/* Space for one part at a time: at most a few MiB whatever the job's size. */
+/* Space for one part at a time: a few MiB whatever the job's size, or what one row takes where that is more, since rows
+ * are not split. */
 bool job_block_init(const struct job *job, struct job_block *block, struct arena *arena, struct error *error);
+size_t job_block_size(const struct job *job);
 
 /* The scratch alone, for who has a place for the text: job_text_max() bytes do for any part. */
 bool job_block_scratch(const struct job *job, struct job_block *block, struct arena *arena, struct error *error);

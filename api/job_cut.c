@@ -16,10 +16,11 @@ enum {
 
 /* A job is small where it takes about half a millisecond: then handing it to a worker would cost as much. Measured on
  * one core, with what Server-Timing says of 64×8 to 64×64: a number is written in 10 to 18 ns, a multiplication with
- * its share of softmax and of small matrices done in 0.02 to 0.1 ns; and with core/assembly.c alone: a number is copied
- * in 0.1 to 0.2 ns, an angle's cosine and sine made in 15 ns, a pair turned by them in 0.7 ns. */
+ * its share of small matrices done in 0.02 to 0.1 ns, and a score masked and made a weight in about 1 ns; and with
+ * core/assembly.c alone: a number is copied in 0.1 to 0.2 ns, an angle's cosine and sine made in 15 ns, a pair turned
+ * by them in 0.7 ns. */
 static const double job_cut_small_ns = 5e5;
-static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05, job_cut_draw_ns = 5;
+static const double job_cut_number_ns = 15, job_cut_multiply_ns = 0.05, job_cut_score_ns = 1, job_cut_draw_ns = 5;
 static const double job_cut_copy_ns = 0.2, job_cut_angle_ns = 15, job_cut_turn_ns = 0.7;
 static const double job_cut_join_ns = 1, job_cut_join_row_ns = 40; /* a partial result: its numbers, its exponential */
 
@@ -185,8 +186,9 @@ static double job_cut_assembly_ns(const struct assembly *assembly) {
 
 static bool job_cut_is_small(const struct job *job) {
     const struct plan *plan = &job->plan;
-    double rows = (double)plan->batch * (double)plan->heads * (double)plan->queries;
-    double cost = rows * (double)plan->keys * (double)(plan->head_size + plan->value_size) * job_cut_multiply_ns;
+    double scores = (double)plan->batch * (double)plan->heads * (double)plan->queries * (double)plan->keys *
+                    (double)plan_passes(plan);
+    double cost = plan_products(plan) * job_cut_multiply_ns + scores * job_cut_score_ns;
     const struct merge *merge = &plan->merge;
     cost += (double)merge->count * (double)merge->rows * ((double)merge->cols * job_cut_join_ns + job_cut_join_row_ns);
     for (size_t i = 0; i < job->phase_count; i++) {

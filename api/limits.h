@@ -10,7 +10,7 @@ struct limits {
     size_t depth;          /* nesting of arrays and objects in a body */
     size_t values;         /* of a body, an array of numbers or strings being one */
     size_t elements;       /* numbers in one tensor */
-    uint64_t work;         /* multiplications: B·H·L·S·(D+Dv), and projections' */
+    uint64_t work;         /* multiplications: attention's (plan_products()), and projections' */
     uint64_t answer_bytes; /* text of one answer, estimated before it is computed */
     size_t memory_bytes;   /* arena of one exchange */
     bool is_brief;         /* on a network thread: what would take more than about half a millisecond fails with

@@ -3,6 +3,7 @@
 
 #include "core/fully_masked.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -38,9 +39,20 @@ static bool plan_labels(const struct call *call, const struct plan *plan, struct
            plan_labels_fit(&call->key_tokens, "/key_tokens", plan->batch, plan->fresh, plan->past, keys, error);
 }
 
+size_t plan_passes(const struct plan *plan) {
+    const bool *returns = plan->call->returns;
+    bool attends = returns[RESULT_WEIGHTS] || returns[RESULT_LSE] || returns[RESULT_HEADS] || returns[RESULT_OUTPUT];
+    return (size_t)returns[RESULT_SCORES] + returns[RESULT_CAPPED] + returns[RESULT_MASKED] + attends;
+}
+
+double plan_products(const struct plan *plan) {
+    double values = plan->attention.heads.data != NULL ? (double)plan->value_size : 0;
+    return (double)plan->batch * (double)plan->heads * (double)plan->queries * (double)plan->keys *
+           ((double)plan_passes(plan) * (double)plan->head_size + values);
+}
+
 static bool plan_work(const struct limits *limits, const struct plan *plan, struct error *error) {
-    double work = (double)plan->batch * (double)plan->heads * (double)plan->queries * (double)plan->keys *
-                  (double)(plan->head_size + plan->value_size);
+    double work = plan_products(plan);
     const struct plan_map *maps[] = {&plan->query, &plan->key, &plan->value};
     for (size_t i = 0; i < 3; i++)
         work += (double)maps[i]->rows * (double)maps[i]->in * (double)maps[i]->out;
@@ -53,10 +65,11 @@ static bool plan_work(const struct limits *limits, const struct plan *plan, stru
     if (work <= (double)limits->work)
         return true;
     error_set(error, ERROR_TOO_MUCH_WORK, NULL,
-              "The request takes %.0f multiplications (B·H·L·S·(D+Dv) = %zu·%zu·%zu·%zu·%zu, and the projections), but "
-              "the limit is %llu: send it in smaller pieces.",
-              work, plan->batch, plan->heads, plan->queries, plan->keys, plan->head_size + plan->value_size,
-              (unsigned long long)limits->work);
+              "The request takes %.0f multiplications (B·H·L·S·(n·D+Dv) = %zu·%zu·%zu·%zu·(%zu·%zu+%zu), n being the "
+              "returned of scores, capped, masked and one more for weights or outputs, and the projections), but the "
+              "limit is %llu: send it in smaller pieces.",
+              work, plan->batch, plan->heads, plan->queries, plan->keys, plan_passes(plan), plan->head_size,
+              plan->attention.heads.data != NULL ? plan->value_size : 0, (unsigned long long)limits->work);
     error_expected(error, "at most %llu", (unsigned long long)limits->work);
     return error_received(error, "%.0f", work);
 }
@@ -116,6 +129,28 @@ static bool plan_fully_masked(const struct limits *limits, const struct call *ca
                      row, batch, head);
 }
 
+/* Rows that are learned maps' inputs or outputs must be such as BLAS, which counts in int, can address. */
+static bool plan_widths(const struct plan *plan, struct error *error) {
+    const struct {
+        const char *pointer;
+        size_t in, out;
+    } maps[] = {
+        {"/projections/query", plan->query.in, plan->query.out},
+        {"/projections/key", plan->key.in, plan->key.out},
+        {"/projections/value", plan->value.in, plan->value.out},
+        {"/gate", plan->has_gate ? projection_in(&plan->gate) : 0, plan->has_gate ? projection_out(&plan->gate) : 0},
+        {"/projections/output", plan->has_output_map ? projection_in(&plan->output_map) : 0,
+         plan->has_output_map ? projection_out(&plan->output_map) : 0}};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        if (maps[i].in > INT_MAX || maps[i].out > INT_MAX) {
+            error_set(error, ERROR_TOO_MANY_ELEMENTS, maps[i].pointer,
+                      "%s maps rows of %zu numbers to rows of %zu, but a row has at most %d: give fewer features.",
+                      maps[i].pointer + 1, maps[i].in, maps[i].out, INT_MAX);
+            return error_expected(error, "at most %d numbers in a row", INT_MAX);
+        }
+    return true;
+}
+
 static bool plan_attention(const struct limits *limits, const struct route *route, const struct call *call,
                            struct arena *arena, struct plan *plan, struct error *error) {
     bool may_be_split = call->axes_count == 0 && (call->query.rank == 4 || call->inputs.rank == 4);
@@ -126,9 +161,10 @@ static bool plan_attention(const struct limits *limits, const struct route *rout
     }
     struct plan_side sides[3];
     if (!plan_sides(route, call, arena, plan, sides, error) || !plan_init(limits, call, sides, arena, plan, error) ||
-        !plan_maps(call, sides, arena, plan, error) || !plan_assemble_keys(call, sides, plan, error) ||
-        !plan_labels(call, plan, error) || !plan_mask(call, arena, plan, error) ||
-        !plan_scores(call, arena, plan, error) || !plan_assemble(call, arena, plan, error))
+        !plan_maps(call, sides, arena, plan, error) || !plan_widths(plan, error) ||
+        !plan_assemble_keys(call, sides, plan, error) || !plan_labels(call, plan, error) ||
+        !plan_mask(call, arena, plan, error) || !plan_scores(call, arena, plan, error) ||
+        !plan_assemble(call, arena, plan, error))
         return false;
     struct attention *attention = &plan->attention;
     attention->dtype = plan->dtype;

@@ -101,6 +101,13 @@ struct plan {
     struct plan_tensor tensors[RESULT_COUNT + PLAN_LEARNED_TENSORS]; /* what is returned, in order */
 };
 
+/* How often each query is multiplied with each key: once for each of scores, capped and masked that is returned, and
+ * once for weights and outputs. */
+size_t plan_passes(const struct plan *plan);
+
+/* Multiplications of attention, without projections. */
+double plan_products(const struct plan *plan);
+
 bool plan_make(const struct limits *limits, const struct route *route, const struct call *call, struct arena *arena,
                struct plan *plan, struct error *error);
 

@@ -140,7 +140,7 @@ static const char *const problem_explanations[ERROR_CODE_COUNT] = {
         "The body has more values than --max-values, where an array of numbers or of strings is one value. Each costs "
         "memory; tensors are cheap as arrays of numbers or in b64.",
     [ERROR_TOO_MANY_ELEMENTS] = "A tensor has more numbers than --max-elements, or an axis too long to compute with.",
-    [ERROR_TOO_MUCH_WORK] = "The number of multiplications, B*H*L*S*(D+Dv) and those of the projections, is over "
+    [ERROR_TOO_MUCH_WORK] = "The number of multiplications, B*H*L*S*(n*D+Dv) and those of the projections, is over "
                             "--max-work. Send fewer queries at a time: rows do not depend on each other.",
     [ERROR_ANSWER_TOO_LARGE] =
         "The answer's text could be longer than --max-answer-bytes. Return fewer results, average "

@@ -10,6 +10,8 @@ bool run_init(struct run *run, struct job *job, size_t slot_count, struct arena 
     size_t part_count = job_part_count(job);
     if (slot_count > part_count)
         slot_count = part_count;
+    while (slot_count > 2 && job_block_size(job) > RUN_RING_BYTES / slot_count)
+        slot_count--;
 
     *run = (struct run){.job = job, .part_count = part_count, .slot_count = slot_count};
     run->blocks = arena_alloc(arena, slot_count, sizeof *run->blocks, error);

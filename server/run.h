@@ -25,8 +25,10 @@ struct run {
     struct error error; /* its error */
 };
 
-/* Allocates a ring of `slot_count` blocks (fewer if the job has fewer parts): nothing is allocated after that, and a
- * job never holds more than these, however large its answer. */
+/* Allocates a ring of `slot_count` blocks: nothing is allocated after that, and a job never holds more than these,
+ * however large its answer. Fewer if the job has fewer parts; or, down to two, if they would take more than
+ * RUN_RING_BYTES, as those of rows of millions of keys do. */
+enum { RUN_RING_BYTES = 64 << 20 };
 bool run_init(struct run *run, struct job *job, size_t slot_count, struct arena *arena, struct error *error);
 
 /* Whether a part can start now: its barrier is passed, its block is free and no part has failed. */

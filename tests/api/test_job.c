@@ -233,6 +233,7 @@ Test(job, small_is_what_takes_half_a_millisecond) {
                 {60, 60, "", true},
                 {300, 300, "", false},
                 {300, 300, ",\"return\":[\"output\"]", true},
+                {800, 800, ",\"return\":[\"output\"]", false},
                 {3000, 3000, ",\"return\":[\"output\"]", false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct random random = {2};

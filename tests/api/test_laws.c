@@ -613,8 +613,9 @@ Test(laws, lse_is_the_same_in_any_company) {
             exchange_ok(&exchange, heads, body);
             if (i == 0)
                 cr_assert_eq(exchange_numbers(&exchange, "lse", expected, count), count);
-            for (size_t row = 0; row < count; row++)
-                cr_assert_eq(expected[row] == -INFINITY, row % LAW_LENGTH == 2);
+            static const double sinks[] = {0, 1, -1}; /* all there is of the sum of a query that is hidden */
+            for (size_t row = 2; row < count; row += LAW_LENGTH)
+                cr_assert_eq(expected[row], sinks[row / LAW_LENGTH % 3]);
             exchange_near(&exchange, "lse", count, expected, 1e-5);
             exchange_done(&exchange);
             free(body);

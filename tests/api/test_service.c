@@ -224,6 +224,7 @@ Test(service, requests_leave_nothing_behind) {
 Test(service, a_short_body_that_takes_long_is_left_to_another_thread) {
     struct exchange exchange;
     exchange_init(&exchange);
+    service_init();
     const struct route *route;
     const char *allow;
     struct error error = {0};
@@ -249,5 +250,6 @@ Test(service, a_short_body_that_takes_long_is_left_to_another_thread) {
     arena->limit = arena->used + 1000; /* a limit below what is brief is the request's own */
     cr_assert(service_answer_briefly(&exchange.service, &request, route, arena, &exchange.reply));
     cr_assert_eq(exchange.reply.status, 413);
+    json_set_alloc_funcs(malloc, free);
     exchange_done(&exchange);
 }

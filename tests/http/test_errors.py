@@ -163,8 +163,10 @@ def limits_in_place(claims):
     claims.check("413: elements in a tensor", limit, "--max-elements", 11, many, "too_many_elements")
     claims.check("413: elements in a b64 tensor", limit, "--max-elements", 11,
                  {"inputs": {"shape": [4, 3], "dtype": "float64", "b64": "AAAA" * 32}}, "too_many_elements")
-    # 4 queries by 4 keys by 3 + 3 features: 96 multiplications.
+    # 4 queries by 4 keys by 3 + 3 features: 96 multiplications; and by 3 more for scores.
     claims.check("413: work", limit, "--max-work", 95, many, "too_much_work")
+    claims.check("413: work of a result that is computed by itself", limit, "--max-work", 143,
+                 {**many, "return": ["scores", "output"]}, "too_much_work")
     claims.check("413: answer", limit, "--max-answer-bytes", 2048, {"inputs": [[1]] * 100}, "answer_too_large")
     claims.check("413: memory of a request", limit, "--max-request-memory", 131072,
                  {"inputs": [[0.5] * 40] * 1000, "return": ["output"]}, "memory_limit")

@@ -202,6 +202,10 @@ bool job_block_init(const struct job *job, struct job_block *block, struct arena
     return block->text != NULL;
 }
 
+size_t job_block_size(const struct job *job) {
+    return job->size;
+}
+
 bool job_run(struct job *job, size_t part, struct job_block *block, struct error *error) {
     assert(part < job->barrier || atomic_load(&job->done) >= job->barrier);
     usleep((useconds_t)job->microseconds);

@@ -67,6 +67,18 @@ Test(run, texts_go_out_in_order_whatever_the_order_they_are_made_in) {
     arena_done(&arena);
 }
 
+Test(run, large_blocks_are_few) {
+    begin("stream 6 40000000 0", 5);
+    cr_assert_eq(run.slot_count, 2);
+    arena_done(&arena);
+    begin("stream 6 20000000 0", 5);
+    cr_assert_eq(run.slot_count, 3);
+    arena_done(&arena);
+    begin("stream 1 400000000 0", 5);
+    cr_assert_eq(run.slot_count, 1);
+    arena_done(&arena);
+}
+
 Test(run, a_barrier_holds_until_all_below_it_are_done) {
     begin("stream 6 1 0 -1 2", 6);
     start();
