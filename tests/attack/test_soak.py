@@ -140,8 +140,10 @@ def main():
                          kept, kinds, seed, figures)
             claims.check("as many descriptors as before", as_before, "descriptors", server.descriptors, descriptors)
             claims.check("as many threads as before", as_before, "threads", lambda: server.status("Threads"), threads)
-            claims.check(f"over the second half the memory grows by less than {GROWTH_KIB} KiB",
-                         lambda: expect(figures.growth() < GROWTH_KIB, f"{figures.growth():.0f} KiB: {figures.resident}"))
+            if PATIENCE == 1:  # a sanitizer keeps freed memory aside: what is left over is told at the end
+                claims.check(f"over the second half the memory grows by less than {GROWTH_KIB} KiB",
+                             lambda: expect(figures.growth() < GROWTH_KIB,
+                                            f"{figures.growth():.0f} KiB: {figures.resident}"))
             claims.check("the kept connections still work", kept.ask)
         claims.check("the server stops cleanly and reports nothing", server.stop)
     claims.finish()
